@@ -1,0 +1,36 @@
+// Every test of the published packages runs once on every backend: each backend is a Jest
+// project over the same test files, named in the output. `npm test -- --selectProjects cpu`
+// runs one of them.
+import {backends} from './testing/backends.js';
+
+const shared = {
+  rootDir: import.meta.dirname,
+  testEnvironment: '<rootDir>/testing/environment.js',
+  transform: {'\\.ts$': ['ts-jest', {tsconfig: '<rootDir>/testing/tsconfig.json'}]},
+  moduleNameMapper: {
+    // The tests run the sources, not what was built from them.
+    '^@resbatchnorm/([^/]+)$': '<rootDir>/packages/$1/src/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+};
+
+/** @type {import('jest').Config} */
+export default {
+  projects: [
+    ...backends.map(backend => ({
+      ...shared,
+      displayName: backend.name,
+      globals: {backendUnderTest: backend.name},
+      setupFilesAfterEnv: ['<rootDir>/testing/set_up_backend.ts'],
+      testMatch: ['<rootDir>/packages/{layer,callbacks,wasm-training}/src/**/*.test.ts'],
+    })),
+    {
+      ...shared,
+      displayName: 'node',
+      testMatch: [
+        '<rootDir>/packages/resnet/src/**/*.test.ts',
+        '<rootDir>/testing/**/*.test.ts',
+      ],
+    },
+  ],
+};

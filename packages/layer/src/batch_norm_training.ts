@@ -1,0 +1,63 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+import {channelView} from './channel_view.js';
+import {checkNormInputs} from './check_norm_inputs.js';
+import {emptyBatch} from './empty_batch.js';
+import {TRAINING} from './kernels/kernel.js';
+import {runKernel} from './kernels/run_kernel.js';
+import './gradients/training_gradient.js';
+
+export interface BatchNormOptions {
+  /** The axis of the channels; negative counts from the end. Default −1. */
+  axis?: number;
+  /** Added to the variance under the root. Default 1e-3. */
+  epsilon?: number;
+}
+
+export interface NormalizedBatch<T extends tf.Tensor = tf.Tensor> {
+  /** The normalized batch, in the shape of x. */
+  y: T;
+  /** The batch's mean, [channels]. No gradient flows through it. */
+  mean: tf.Tensor1D;
+  /** The batch's biased variance, [channels]. No gradient flows through it. */
+  variance: tf.Tensor1D;
+}
+
+/**
+ * Batch normalization in training mode, over all axes but `axis`:
+ *
+ *     y = gamma·(x − mean)/√(variance + epsilon) + beta
+ *
+ * with the mean and the biased variance of the batch itself; for an empty batch both are 0. The gradients of x, gamma and
+ * beta are computed in closed form by one kernel, and can be differentiated once more.
+ *
+ * @param x Values, of rank 2 or more, with one dimension of size `channels`; float32.
+ * @param gamma Scale, [channels]; `null` for none.
+ * @param beta Offset, [channels]; `null` for none.
+ * @throws ValueError if the rank, the axis or the number of channels does not fit.
+ */
+export function batchNormTraining<T extends tf.Tensor>(
+  x: T,
+  gamma: tf.Tensor1D | null,
+  beta: tf.Tensor1D | null,
+  {axis = -1, epsilon = 1e-3}: BatchNormOptions = {},
+): NormalizedBatch<T> {
+  checkNormInputs('batchNormTraining', x, {gamma, beta}, {axis, epsilon});
+  return tf.tidy(() => {
+    const view = channelView(x.shape, axis);
+    const channels: [number] = [view[1]];
+    const affine = {gamma: gamma ?? tf.ones(channels), beta: beta ?? tf.zeros(channels)};
+    if (x.size === 0) {
+      const y = emptyBatch(x, affine);
+      const zeros = () => tf.zeros<tf.Rank.R1>(channels);
+      return {y, mean: zeros(), variance: zeros()};
+    }
+    const inputs = {x: tf.reshape(x, view), ...affine};
+    const [y, mean, variance] = runKernel(TRAINING, inputs, {epsilon});
+    return {
+      y: tf.reshape(y, x.shape) as T,
+      mean: mean as tf.Tensor1D,
+      variance: variance as tf.Tensor1D,
+    };
+  });
+}

@@ -1,0 +1,32 @@
+import type {Tensor} from '@tensorflow/tfjs-core';
+
+import type {BatchNormOptions} from './batch_norm_training.js';
+import {describe, ValueError} from './errors.js';
+
+/** Throws a ValueError unless the axis is one of x's, and all that is per channel has
+ * a value a channel. */
+export function checkNormInputs(
+  op: string,
+  x: Tensor,
+  perChannel: Record<string, Tensor | null>,
+  {axis, epsilon}: Required<BatchNormOptions>,
+): void {
+  const refuse = (name: string, expected: string, received: unknown): never => {
+    throw new ValueError(
+      `${op}: ${name} must be ${expected}. Received: ${describe(received)}`,
+    );
+  };
+  if (x.rank < 2) refuse('x', 'of rank 2 or more', x.shape);
+  if (x.dtype !== 'float32') refuse('x', 'float32', x.dtype);
+  if (!Number.isInteger(axis) || axis < -x.rank || axis >= x.rank) {
+    refuse('axis', `an integer from ${-x.rank} to ${x.rank - 1}`, axis);
+  }
+  if (!(epsilon > 0)) refuse('epsilon', 'a number greater than 0', epsilon);
+  const channels = x.shape.at(axis)!;
+  for (const [name, tensor] of Object.entries(perChannel)) {
+    if (tensor === null) continue;
+    if (tensor.rank !== 1 || tensor.size !== channels) {
+      refuse(name, `of shape [${channels}], one value a channel`, tensor.shape);
+    }
+  }
+}

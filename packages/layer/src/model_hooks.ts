@@ -1,0 +1,99 @@
+/**
+ * Two things that a layer must know and tfjs-layers does not tell it: that a model around it
+ * was frozen, and that its weights are about to be loaded from a file. Models have no hook for
+ * either, so this wraps two members of their base class. For a model without a ResBatchNorm
+ * they do what they did before.
+ */
+import type {NamedTensorMap} from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+
+import {checkLoadedStatistics} from './loaded_statistics.js';
+import type {ResBatchNorm} from './res_batch_norm.js';
+
+type Model = tfl.LayersModel;
+
+const CLASS_NAME = 'ResBatchNorm';
+/** Says, also to a second copy of this module, that models are wrapped already. */
+const HOOKED = Symbol.for('@resbatchnorm/layer/model_hooks');
+
+/** Wraps the models of this copy of tfjs-layers. Further calls do nothing. */
+export function hookModels(): void {
+  // Container, the base class of all models, is not exported.
+  const container = Object.getPrototypeOf(tfl.LayersModel.prototype);
+  if (container[HOOKED]) return;
+  container[HOOKED] = true;
+  hookTrainable(container);
+  hookLoadWeights(container);
+}
+
+function hookTrainable(container: Model): void {
+  const {get, set} = Object.getOwnPropertyDescriptor(container, 'trainable')!;
+  Object.defineProperty(container, 'trainable', {
+    configurable: true,
+    get,
+    set(this: Model, trainable: boolean) {
+      const changes = this.trainable !== trainable;
+      set!.call(this, trainable);
+      // A Sequential sets the trainable of a model of its own, and to what it is already, at
+      // every build; that must not thaw what a model around it froze.
+      if (changes) setFrozenByModel(this, !trainable);
+    },
+  });
+}
+
+/** Tells the ResBatchNorm layers of a model, those of models within it included. */
+function setFrozenByModel(layer: tfl.layers.Layer, frozen: boolean): void {
+  for (const child of children(layer)) {
+    if (isResBatchNorm(child)) child.setFrozenByModel(frozen);
+    // A model that is frozen itself stays so when the one around it is thawed.
+    else setFrozenByModel(child, frozen || (isModel(child) && !child.trainable));
+  }
+}
+
+function hookLoadWeights(container: Model): void {
+  const {loadWeights} = container;
+  container.loadWeights = function (weights: NamedTensorMap, strict = true) {
+    checkLoadedStatistics(resBatchNorms(this), weights, strict);
+    return loadWeights.call(this, weights, strict);
+  };
+}
+
+/** All ResBatchNorm layers in a layer, however deep. */
+function resBatchNorms(layer: tfl.layers.Layer): ResBatchNorm[] {
+  return children(layer).flatMap(child =>
+    isResBatchNorm(child) ? [child] : resBatchNorms(child),
+  );
+}
+
+/** The layers that a layer is made of: those of a model, of a wrapper, of an RNN. */
+function children(layer: tfl.layers.Layer): tfl.layers.Layer[] {
+  const {
+    layers,
+    layer: wrapped,
+    forwardLayer,
+    backwardLayer,
+    cell,
+    cells,
+  } = layer as unknown as Record<string, tfl.layers.Layer> & {
+    layers?: tfl.layers.Layer[];
+    cells?: tfl.layers.Layer[];
+  };
+  const all = [
+    ...(layers ?? []),
+    ...(cells ?? []),
+    wrapped,
+    forwardLayer,
+    backwardLayer,
+    cell,
+  ];
+  return all.filter(child => child != null);
+}
+
+function isModel(layer: tfl.layers.Layer): layer is Model {
+  return 'layers' in layer;
+}
+
+// By name, as another copy of this module may have made the layer.
+function isResBatchNorm(layer: tfl.layers.Layer): layer is ResBatchNorm {
+  return layer.getClassName() === CLASS_NAME;
+}

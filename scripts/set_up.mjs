@@ -1,0 +1,136 @@
+// What `npm start` and `npm test` do first: installs the dependencies and builds the
+// packages, each only if it has not been done for the files as they are now. Nothing is
+// installed when this runs, so it uses Node alone.
+import {spawnSync} from 'node:child_process';
+import {createHash} from 'node:crypto';
+import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {dirname, join, relative} from 'node:path';
+import {fileURLToPath} from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const packagesDir = join(root, 'packages');
+
+checkNodeVersion([20, 19]);
+install();
+build();
+
+function checkNodeVersion([major, minor]) {
+  const [actualMajor, actualMinor] = process.versions.node.split('.').map(Number);
+  if (actualMajor > major || (actualMajor === major && actualMinor >= minor)) return;
+  fail(
+    `Node ${major}.${minor} or newer is needed; this is Node ${process.versions.node}. ` +
+      'Get one from https://nodejs.org',
+  );
+}
+
+function install() {
+  const stamp = stampFile('install');
+  const lockFile = join(root, 'package-lock.json');
+  const isFresh = !existsSync(join(root, 'node_modules'));
+  if (!isFresh && stamp.read() === hash([lockFile])) return;
+  runNpm(
+    isFresh ? 'installing the dependencies' : 'updating the dependencies',
+    isFresh ? ['ci'] : ['install'],
+  );
+  // Hashed anew: `npm install` may have changed the lock file.
+  stamp.write(hash([lockFile]));
+}
+
+function build() {
+  const stamp = stampFile('build');
+  const packages = readdirSync(packagesDir, {withFileTypes: true})
+    .filter(entry => entry.isDirectory())
+    .map(entry => join(packagesDir, entry.name))
+    .filter(directory => existsSync(join(directory, 'package.json')));
+  const sources = [
+    join(root, 'package-lock.json'),
+    join(root, 'tsconfig.base.json'),
+    ...filesBelow(join(root, 'scripts')),
+    ...packages.flatMap(directory => [
+      ...filesIn(directory),
+      ...filesBelow(join(directory, 'src')),
+    ]),
+  ].filter(file => !file.endsWith('.test.ts') && !file.endsWith('.tsbuildinfo'));
+  const sourcesHash = hash(sources);
+  const isBuilt = packages.every(directory => existsSync(join(directory, 'dist')));
+  if (isBuilt && stamp.read() === sourcesHash) return;
+  runNpm('building the packages', ['run', 'build']);
+  stamp.write(sourcesHash);
+}
+
+// The stamps lie in node_modules, so that removing it starts everything afresh.
+function stampFile(name) {
+  const file = join(root, 'node_modules', `.set_up_${name}`);
+  return {
+    read: () => (existsSync(file) ? readFileSync(file, 'utf8') : undefined),
+    write: content => writeFileSync(file, content),
+  };
+}
+
+// By content, not by time: a checkout of another branch may bring older files.
+function hash(files) {
+  const digest = createHash('sha256');
+  for (const file of files) {
+    digest
+      .update(`${relative(root, file)}\0`)
+      .update(readFileSync(file))
+      .update('\0');
+  }
+  return digest.digest('hex');
+}
+
+function filesIn(directory) {
+  return readdirSync(directory, {withFileTypes: true})
+    .filter(entry => entry.isFile())
+    .map(entry => join(directory, entry.name))
+    .sort();
+}
+
+function filesBelow(directory) {
+  if (!existsSync(directory)) return [];
+  const folders = readdirSync(directory, {withFileTypes: true})
+    .filter(entry => entry.isDirectory())
+    .map(entry => join(directory, entry.name))
+    .sort();
+  return [...filesIn(directory), ...folders.flatMap(filesBelow)];
+}
+
+function runNpm(stage, args) {
+  const startedAt = Date.now();
+  process.stdout.write(`${stage} (npm ${args.join(' ')}) … `);
+  // npm says where it is; without it, as when this file is run by hand, the PATH has to.
+  const npm = process.env.npm_execpath;
+  const isNpm = npm !== undefined && /npm-cli\.c?js$/.test(npm);
+  const {status, signal, error, stdout, stderr} = spawnSync(
+    isNpm ? process.execPath : 'npm',
+    isNpm ? [npm, ...args] : args,
+    {
+      cwd: root,
+      encoding: 'utf8',
+      maxBuffer: 2 ** 28,
+      shell: !isNpm && process.platform === 'win32',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        npm_config_update_notifier: 'false',
+        // The task runner below Lerna: no background process, no requests to its cloud.
+        NX_DAEMON: 'false',
+        NX_NO_CLOUD: 'true',
+        NX_TUI: 'false',
+      },
+    },
+  );
+  if (status !== 0) {
+    process.stdout.write('failed\n');
+    process.stderr.write(`${stdout || ''}${stderr || ''}`);
+    fail(
+      `npm ${args.join(' ')} ${error ? error.message : `ended with ${signal || status}`}`,
+    );
+  }
+  process.stdout.write(`${((Date.now() - startedAt) / 1000).toFixed(0)} s\n`);
+}
+
+function fail(message) {
+  process.stderr.write(`error: ${message}\n`);
+  process.exit(1);
+}

@@ -200,7 +200,7 @@ test('keeps nothing but its results, in the forward pass and in the gradient', (
   const before = tf.memory().numTensors;
   const outputs = batchNormTraining(x, gamma as tf.Tensor1D, beta as tf.Tensor1D);
   expect(tf.memory().numTensors).toBe(before + 3);
-  tf.dispose(outputs);
+  tf.dispose({...outputs});
   const gradients = tf.grads((x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) =>
     tf.sum(batchNormTraining(x, gamma as tf.Tensor1D, beta as tf.Tensor1D).y),
   )([x, gamma, beta]);

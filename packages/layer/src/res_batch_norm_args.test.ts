@@ -1,0 +1,199 @@
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+
+import {ResBatchNorm, resBatchNorm, type ResBatchNormArgs} from './index.js';
+
+const wrong: [args: Record<string, unknown>, message: string][] = [
+  [
+    {axis: 0},
+    'axis must be an integer other than 0, which is the axis of the batch. Received: 0',
+  ],
+  [
+    {axis: 1.5},
+    'axis must be an integer other than 0, which is the axis of the batch. Received: 1.5',
+  ],
+  [
+    {axis: '3'},
+    'axis must be an integer other than 0, which is the axis of the batch. Received: "3"',
+  ],
+  [
+    {axis: [1]},
+    'axis must be an integer other than 0, which is the axis of the batch. Received: [1]',
+  ],
+  [
+    {momentum: 1.01},
+    'momentum must be a number from 0 to 1, the weight of the old value. Received: 1.01',
+  ],
+  [
+    {momentum: -0.1},
+    'momentum must be a number from 0 to 1, the weight of the old value. Received: -0.1',
+  ],
+  [
+    {momentum: NaN},
+    'momentum must be a number from 0 to 1, the weight of the old value. Received: NaN',
+  ],
+  [
+    {momentum: null},
+    'momentum must be a number from 0 to 1, the weight of the old value. Received: null',
+  ],
+  [
+    {momentum: '0.9'},
+    'momentum must be a number from 0 to 1, the weight of the old value. Received: "0.9"',
+  ],
+  [{epsilon: 0}, 'epsilon must be a number greater than 0. Received: 0'],
+  [{epsilon: -1e-3}, 'epsilon must be a number greater than 0. Received: -0.001'],
+  [{epsilon: Infinity}, 'epsilon must be a number greater than 0. Received: Infinity'],
+  [{center: 1}, 'center must be true or false. Received: 1'],
+  [{scale: 'yes'}, 'scale must be true or false. Received: "yes"'],
+  [
+    {nonFiniteUpdates: 'ignore'},
+    "nonFiniteUpdates must be 'skip' or 'propagate'. Received: \"ignore\"",
+  ],
+  [{trainable: 'false'}, 'trainable must be true or false. Received: "false"'],
+  [{name: 7}, 'name must be a string that is not empty. Received: 7'],
+  [{dtype: 'int32'}, 'dtype must be \'float32\'. Received: "int32"'],
+  [
+    {inputShape: 3},
+    'inputShape must be an array of positive integers and nulls. Received: 3',
+  ],
+  [{batchSize: 0}, 'batchSize must be a positive integer. Received: 0'],
+  [{weights: {}}, 'weights must be an array of tensors. Received: {}'],
+  [
+    {gammaInitializer: 'one'},
+    'gammaInitializer must be an initializer, the name of one, or the config of one that is registered. Received: "one"',
+  ],
+  [
+    {betaRegularizer: 0.1},
+    'betaRegularizer must be a regularizer, the name of one, or the config of one that is registered, or null. Received: 0.1',
+  ],
+  [
+    {gammaConstraint: () => 1},
+    'gammaConstraint must be a constraint, the name of one, or the config of one that is registered, or null. Received: a function',
+  ],
+  [
+    {decay: 0.9},
+    "there is no argument 'decay'. It is 'momentum' here: the weight of the old value.",
+  ],
+  [{eps: 1e-5}, "there is no argument 'eps'. It is 'epsilon' here."],
+  [
+    {moving_mean_initializer: 'zeros'},
+    "there is no argument 'moving_mean_initializer'. Did you mean 'movingMeanInitializer'?",
+  ],
+];
+
+test.each(wrong)('%j is refused', (args, message) => {
+  const before = tf.memory().numTensors;
+  const make = (extra: object) => () =>
+    new ResBatchNorm({...args, ...extra} as ResBatchNormArgs);
+  expect(make({})).toThrow(
+    expect.objectContaining({name: 'ValueError', message: `ResBatchNorm: ${message}`}),
+  );
+  if (!('name' in args))
+    expect(make({name: 'bn'})).toThrow(`ResBatchNorm 'bn': ${message}`);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test('an unknown argument is answered with the known ones', () => {
+  expect(() => resBatchNorm({foo: 1} as ResBatchNormArgs)).toThrow(
+    /^ResBatchNorm: there is no argument 'foo'\. Known are axis, momentum, epsilon, center,/,
+  );
+});
+
+test.each([['bn'], [3], [null], [[]]])(
+  '%j in place of the arguments is refused',
+  args => {
+    expect(() => new ResBatchNorm(args as ResBatchNormArgs)).toThrow(
+      `ResBatchNorm: the arguments must be one object. Received: ${JSON.stringify(args)}`,
+    );
+  },
+);
+
+describe('the input is checked when the layer is built, before a weight is made', () => {
+  const cases: [axis: number, shape: (number | null)[], message: string][] = [
+    [
+      3,
+      [null, 4, 5],
+      'axis must be from 1 to 2, or from -2 to -1, for an input of rank 3, but is 3. Received: input shape [null,4,5]',
+    ],
+    [
+      -3,
+      [null, 4, 5],
+      'axis must be from 1 to 2, or from -2 to -1, for an input of rank 3, but is -3. Received: input shape [null,4,5]',
+    ],
+    [
+      1,
+      [null, null, 5],
+      'the size of axis 1, the number of channels, must be known. Received: input shape [null,null,5]',
+    ],
+    [
+      -1,
+      [null],
+      'the input must be of rank 2 or more, [batch, …]. Received: input shape [null]',
+    ],
+  ];
+  test.each(cases)('axis %j, shape %j', (axis, batchShape, message) => {
+    const before = tf.memory().numTensors;
+    const layer = resBatchNorm({axis, name: 'bn'});
+    expect(() => layer.apply(tfl.input({batchShape}))).toThrow(
+      expect.objectContaining({
+        name: 'ValueError',
+        message: `ResBatchNorm 'bn': ${message}`,
+      }),
+    );
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('two inputs', () => {
+    const inputs = [tfl.input({shape: [3]}), tfl.input({shape: [3]})];
+    expect(() => resBatchNorm({name: 'bn'}).apply(inputs)).toThrow(
+      "ResBatchNorm 'bn': the input must be one tensor. Received: input shape [[null,3],[null,3]]",
+    );
+  });
+});
+
+describe('the type of the input is checked at each call', () => {
+  test.each<[unknown, string]>([
+    [[1, 2], 'the input must be a tensor or a symbolic tensor. Received: 1'],
+    [undefined, 'the input must be a tensor or a symbolic tensor. Received: undefined'],
+    [
+      {sourceLayer: {}, shape: [null, 3], dtype: 'float32'},
+      'from another copy of @tensorflow/tfjs-layers: the program loads two, and the layer and the model must come from the same',
+    ],
+  ])('%j', (input, message) => {
+    expect(() => resBatchNorm().apply(input as tf.Tensor)).toThrow(message);
+  });
+
+  test('a tensor of strings', () => {
+    expect(() => resBatchNorm({name: 'bn'}).apply(tf.tensor2d([['a']]))).toThrow(
+      "ResBatchNorm 'bn': the input must be of a real type. Received: a tensor of dtype string",
+    );
+  });
+
+  test('integers are normalized as floats', async () => {
+    const y = resBatchNorm().apply(tf.tensor2d([[1], [3]], [2, 1], 'int32'), {
+      training: true,
+    });
+    await expect(y as tf.Tensor).toBeAllclose([[-1], [1]], {atol: 1e-3});
+  });
+});
+
+test('a layer without arguments has the defaults of the TF1 note', () => {
+  expect(new ResBatchNorm().getConfig()).toEqual({
+    name: expect.stringMatching(/^res_batch_norm_/),
+    trainable: true,
+    axis: -1,
+    momentum: 0.9,
+    epsilon: 1e-3,
+    center: true,
+    scale: true,
+    nonFiniteUpdates: 'skip',
+    betaInitializer: {className: 'Zeros', config: {}},
+    gammaInitializer: {className: 'Ones', config: {}},
+    movingMeanInitializer: {className: 'Zeros', config: {}},
+    movingVarianceInitializer: {className: 'Ones', config: {}},
+    betaRegularizer: null,
+    gammaRegularizer: null,
+    betaConstraint: null,
+    gammaConstraint: null,
+  });
+});

@@ -1,0 +1,106 @@
+/** What the check has seen of one batch-norm layer so far. */
+import {isFrozen, updateCounts} from './batch_norm_layers.js';
+import type {BatchNormLayer} from './batch_norm_layers.js';
+import {compareSnapshots, takeSnapshot} from './layer_snapshot.js';
+import type {LayerSnapshot} from './layer_snapshot.js';
+import {checkStatistics} from './statistics_check.js';
+import {skippedAsNonFinite} from './violations.js';
+import type {Finding} from './violations.js';
+
+/** A line of `check.report()`. */
+export interface LayerReport {
+  /** The layer's path in the model, such as `encoder/bn_1`. */
+  layer: string;
+  /** The layer's class, `ResBatchNorm` or `BatchNormalization`. */
+  className: string;
+  /** Whether the layer was frozen in the last step seen. */
+  frozen: boolean;
+  /** Steps seen. */
+  steps: number;
+  /**
+   * Update ops run in those steps. A `ResBatchNorm` counts each one, so a layer that is
+   * shared by two branches has two a step; the built-in layer has one for each step in which
+   * its statistics were written.
+   */
+  updates: number;
+  /**
+   * How many of the updates were skipped, as the batch's statistics were not finite; known
+   * up to the last end of an epoch. Only a `ResBatchNorm` has it.
+   */
+  skippedUpdates?: number;
+  /** How often the layer failed the check. */
+  violations: number;
+}
+
+export class LayerRecord {
+  violations = 0;
+  private frozen: boolean;
+  private steps = 0;
+  private updates = 0;
+  private skipped = 0;
+  /** The layer's own counts at the last look at its statistics. */
+  private lastRun: number;
+  private lastSkipped: Promise<number>;
+
+  /** `found` is set anew when the layer is met again: it may be in another model then. */
+  constructor(public found: BatchNormLayer) {
+    this.frozen = isFrozen(found);
+    const counts = updateCounts(found.layer);
+    this.lastRun = counts?.updateCount ?? 0;
+    // A layer that was trained before has to be asked; a new one need not be read back.
+    this.lastSkipped =
+      counts && counts.updateCount > 0
+        ? counts.readSkippedUpdateCount()
+        : Promise.resolve(0);
+    // It is awaited at the end of the epoch, which an aborted training never reaches.
+    this.lastSkipped.catch(() => {});
+  }
+
+  get layer(): string {
+    return this.found.path;
+  }
+
+  get className(): string {
+    return this.found.layer.getClassName();
+  }
+
+  snapshot(): LayerSnapshot {
+    return takeSnapshot(this.found);
+  }
+
+  addStep(before: LayerSnapshot): Finding[] {
+    const {updates, finding} = compareSnapshots(this.found, before, this.snapshot());
+    this.frozen = before.frozen;
+    this.steps += 1;
+    this.updates += updates;
+    return finding ? [finding] : [];
+  }
+
+  /** Reads the statistics back, and the count of skipped updates. */
+  async look(): Promise<Finding[]> {
+    const findings = await checkStatistics(this.found.layer);
+    const counts = updateCounts(this.found.layer);
+    if (!counts) return findings;
+    const run = counts.updateCount - this.lastRun;
+    this.lastRun = counts.updateCount;
+    const before = await this.lastSkipped;
+    const after = await counts.readSkippedUpdateCount();
+    this.lastSkipped = Promise.resolve(after);
+    const skipped = after - before;
+    this.skipped += skipped;
+    return skipped > 0 ? [...findings, skippedAsNonFinite(skipped, run)] : findings;
+  }
+
+  report(): LayerReport {
+    const {layer, className, frozen, steps, updates, skipped, violations} = this;
+    return {
+      layer,
+      className,
+      frozen,
+      steps,
+      updates,
+      ...(updateCounts(this.found.layer) && {skippedUpdates: skipped}),
+      violations,
+    };
+  }
+}

@@ -1,0 +1,268 @@
+/** The callback that checks, step by step, that batch-norm layers run their update ops. */
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+
+import {findBatchNormLayers} from './batch_norm_layers.js';
+import type {Layer} from './batch_norm_layers.js';
+import {describe, ValueError} from './errors.js';
+import {yieldIfDue} from './event_loop_yield.js';
+import {LayerRecord} from './layer_record.js';
+import type {LayerReport} from './layer_record.js';
+import type {LayerSnapshot} from './layer_snapshot.js';
+import {ViolationHandler} from './violation_handler.js';
+import type {OnViolation} from './violation_handler.js';
+import type {Finding, UpdateOpsViolation} from './violations.js';
+
+export interface UpdateOpsCheckArgs {
+  /**
+   * What to do when a layer fails the check.
+   * - `'throw'` (default): `fit`, `fitDataset` or `step` fail with an `UpdateOpsError`, that
+   *   names each layer and the likely reason. What is only a warning goes to `console.warn`.
+   * - `'warn'`: the same text goes to `console.warn`, each layer and reason once a training.
+   * - a function: is called with the violations of each step or epoch that has any. What it
+   *   throws ends the training.
+   */
+  onViolation?: OnViolation;
+}
+
+/** The logs that `fit` passes to an instance of a callback. */
+interface Logs {
+  [key: string]: number | tf.Scalar;
+}
+
+type Snapshots = Map<LayerRecord, LayerSnapshot>;
+
+/**
+ * Checks in every training step that batch normalization is trained as it should be: each
+ * trainable batch-norm layer of the model must have run its update ops, that is, have written
+ * its moving mean and moving variance, and each frozen one must not have.
+ *
+ *     const check = new UpdateOpsCheck();
+ *     await model.fit(x, y, {callbacks: [check, tfl.callbacks.earlyStopping({})]});
+ *     console.table(check.report());
+ *
+ * Layers are `ResBatchNorm` and `tf.layers.batchNormalization`, also in nested models, in
+ * wrappers, and in layers of your own that hold one as a property. Frozen is a layer with `trainable === false`, or in a model with that.
+ * Reasons for which a layer fails:
+ * - frozen but updated: the built-in layer does so, `ResBatchNorm` does not
+ * - frozen in the step, so that its update ops did not run
+ * - never called in training mode in this step
+ * - collected and not run: made inside `collectUpdateOps`, without `run()` afterwards
+ * - at the end of an epoch: moving statistics that are NaN or infinite, a negative moving
+ *   variance, and updates that were skipped because the batch's statistics were not finite.
+ *   If only some of the epoch's updates were skipped, that is a warning, which is never thrown
+ *
+ * A write gives a variable another `dataId`, so a step is checked without reading anything
+ * back from the device; the end of an epoch reads the moving statistics once.
+ *
+ * One check may be used for several trainings: the report adds up until `reset()`. In `fit`
+ * and `fitDataset` an error is thrown after the step that failed, in the `onEpochEnd` that
+ * follows it at once, when tfjs has disposed of its tensors: no tensor leaks. As every
+ * callback instance does, it replaces the default one of `fit` that lets the event loop run
+ * every 125 ms, so it does that too.
+ */
+export class UpdateOpsCheck extends tfl.Callback {
+  private readonly handler: ViolationHandler;
+  private readonly records = new Map<Layer, LayerRecord>();
+  /** The steps of `step()`; those of `fit` are told by epoch and batch. */
+  private stepsDone = 0;
+  private epoch = 0;
+  /** The layers of the model in `fit`, and what they were before the step. */
+  private layersInFit: LayerRecord[] = [];
+  private before: Snapshots = new Map();
+  /** What `onEpochEnd` has to throw. */
+  private failure?: {error: unknown};
+
+  /** @throws ValueError if an argument is unknown or wrong. */
+  constructor(args: UpdateOpsCheckArgs = {}) {
+    super();
+    this.handler = new ViolationHandler(onViolationOf(args));
+  }
+
+  /** tfjs's own asks for an instance of its class, which a second copy of it has not. */
+  override setModel(model: tfl.LayersModel): void {
+    this.model = model;
+  }
+
+  override async onTrainBegin(): Promise<void> {
+    // tfjs passes the model to callbacks only; anything else it takes for a plain object of
+    // functions, calls them on an object of its own, and the check would do nothing.
+    if (!(this instanceof UpdateOpsCheck)) {
+      throw new ValueError(
+        'UpdateOpsCheck: callbacks must be instances of tf.Callback, all of them and from ' +
+          'one copy of @tensorflow/tfjs-layers. Received: a plain object as the first ' +
+          'callback, or a model from another copy (see `npm ls @tensorflow/tfjs-layers`)',
+      );
+    }
+    this.handler.reset();
+    this.failure = undefined;
+    this.layersInFit = this.recordsOf(this.model, 'UpdateOpsCheck');
+  }
+
+  override async onEpochBegin(epoch: number): Promise<void> {
+    this.epoch = epoch;
+  }
+
+  override async onBatchBegin(): Promise<void> {
+    this.before = takeSnapshots(this.layersInFit);
+  }
+
+  override async onBatchEnd(batch: number): Promise<void> {
+    const when = `epoch ${this.epoch + 1}, batch ${batch + 1}`;
+    try {
+      this.checkStep(this.before, when);
+    } catch (error) {
+      // Thrown from here, tensors of fit's own would leak. It stops after this step, gets rid
+      // of them, and calls onEpochEnd.
+      this.failure ??= {error};
+      this.model.stopTraining = true;
+    }
+    await yieldIfDue();
+  }
+
+  override async onEpochEnd(epoch: number, logs: Logs = {}): Promise<void> {
+    try {
+      if (this.failure) throw this.failure.error;
+      await this.look(this.layersInFit, `end of epoch ${epoch + 1}`);
+    } catch (error) {
+      // fit leaves the logs of this epoch and of those before behind as tensors.
+      tf.dispose(logs);
+      await this.model.history.syncData();
+      throw error;
+    }
+  }
+
+  /**
+   * Runs `fn`, which is to do one training step, and checks the step as in `fit`:
+   *
+   *     await check.step(model, () => model.trainOnBatch(x, y));
+   *     check.step(model, () => optimizer.minimize(() => loss(model.apply(x, {training: true}))));
+   *
+   * @param model the model whose batch-norm layers the step is to update.
+   * @param fn the step; may be async.
+   * @returns what `fn` returns: if that is a promise, one for the same value.
+   * @throws ValueError if an argument is wrong; what `fn` throws, unchanged; UpdateOpsError,
+   *     in which case tensors that `fn` made and returned are disposed of.
+   */
+  step<T>(model: tfl.LayersModel, fn: () => T): T {
+    if (typeof fn !== 'function') {
+      throw new ValueError(
+        `UpdateOpsCheck.step: argument 'fn' must be a function that does one training step. ` +
+          `Received: ${describe(fn)}`,
+      );
+    }
+    const before = takeSnapshots(this.recordsOf(model, 'UpdateOpsCheck.step'));
+    const firstTensorId = nextTensorId();
+    const finish = <R>(result: R): R => {
+      this.stepsDone += 1;
+      try {
+        this.checkStep(before, `step ${this.stepsDone}`);
+      } catch (error) {
+        disposeTensorsSince(firstTensorId, result);
+        throw error;
+      }
+      return result;
+    };
+    const result = fn();
+    return isPromise(result) ? (result.then(finish) as T) : finish(result);
+  }
+
+  /**
+   * For custom loops: what `fit` does at the end of each epoch. Reads the moving statistics
+   * of the model back, and looks for values that are not finite, negative variances and
+   * skipped updates.
+   *
+   * @throws ValueError if `model` is wrong; UpdateOpsError.
+   */
+  async checkStatistics(model: tfl.LayersModel): Promise<void> {
+    const records = this.recordsOf(model, 'UpdateOpsCheck.checkStatistics');
+    await this.look(records, `after step ${this.stepsDone}`);
+  }
+
+  /** Per layer: steps seen, updates run, and more; over all trainings since `reset()`. */
+  report(): LayerReport[] {
+    return [...this.records.values()].map(record => record.report());
+  }
+
+  /** Starts the report anew, and lets go of the layers seen. */
+  reset(): void {
+    this.records.clear();
+    this.handler.reset();
+    this.stepsDone = 0;
+  }
+
+  private recordsOf(model: tfl.LayersModel, where: string): LayerRecord[] {
+    return findBatchNormLayers(model, where).map(found => {
+      const record = this.records.get(found.layer) ?? new LayerRecord(found);
+      record.found = found;
+      this.records.set(found.layer, record);
+      return record;
+    });
+  }
+
+  private checkStep(before: Snapshots, when: string): void {
+    const violations = [...before].flatMap(([record, snapshot]) =>
+      toViolations(record, record.addStep(snapshot), when),
+    );
+    this.handler.handle(violations);
+  }
+
+  private async look(records: LayerRecord[], when: string): Promise<void> {
+    const findings = await Promise.all(records.map(record => record.look()));
+    this.handler.handle(
+      records.flatMap((record, i) => toViolations(record, findings[i], when)),
+    );
+  }
+}
+
+function takeSnapshots(records: LayerRecord[]): Snapshots {
+  return new Map(records.map(record => [record, record.snapshot()]));
+}
+
+function onViolationOf(args: UpdateOpsCheckArgs): OnViolation {
+  if (typeof args !== 'object' || args === null) {
+    throw new ValueError(
+      `UpdateOpsCheck: the arguments must be an object such as {onViolation: 'throw'}. ` +
+        `Received: ${describe(args)}`,
+    );
+  }
+  const {onViolation = 'throw', ...unknown} = args;
+  const [key] = Object.keys(unknown);
+  if (key !== undefined) {
+    throw new ValueError(
+      `UpdateOpsCheck: the only argument is 'onViolation'. Received: ${describe(key)}`,
+    );
+  }
+  return onViolation;
+}
+
+function toViolations(
+  record: LayerRecord,
+  findings: Finding[],
+  when: string,
+): UpdateOpsViolation[] {
+  record.violations += findings.length;
+  const {layer, className} = record;
+  return findings.map(finding => ({layer, className, ...finding, when}));
+}
+
+/** Tensors get increasing ids, so this one tells older tensors from newer. */
+function nextTensorId(): number {
+  return tf.tidy(() => tf.scalar(0).id);
+}
+
+/** What was returned may hold tensors that the caller goes on using: those made earlier. */
+function disposeTensorsSince(firstTensorId: number, result: unknown): void {
+  const tensors = tf.tensor_util.getTensorsInContainer(result as tf.TensorContainer);
+  tf.dispose(
+    tensors.filter(
+      tensor => tensor.id > firstTensorId && !(tensor instanceof tf.Variable),
+    ),
+  );
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return (
+    typeof (value as Partial<Promise<unknown>> | null | undefined)?.then === 'function'
+  );
+}

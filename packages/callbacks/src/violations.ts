@@ -1,0 +1,123 @@
+/** What can be wrong with a layer's update ops, in words, and the error that says so. */
+import {isBuiltIn} from './batch_norm_layers.js';
+import type {Layer} from './batch_norm_layers.js';
+
+/** Why a layer failed the check; the README of the package explains each. */
+export type ViolationReason =
+  | 'frozen but updated'
+  | 'frozen in the step'
+  | 'never called'
+  | 'collected and not run'
+  | 'skipped as non-finite'
+  | 'non-finite statistics'
+  | 'negative variance';
+
+/** One layer that failed the check. */
+export interface UpdateOpsViolation {
+  /** The layer's path in the model, such as `encoder/bn_1`. */
+  layer: string;
+  /** The layer's class, `ResBatchNorm` or `BatchNormalization`. */
+  className: string;
+  reason: ViolationReason;
+  /** `warning` is for what does no harm by itself: it is never thrown. */
+  severity: 'error' | 'warning';
+  /** The reason in a sentence, with what was seen. */
+  message: string;
+  /** Where in training it was: `epoch 2, batch 7`, or `step 7` of `check.step`. */
+  when: string;
+}
+
+/** What is wrong with a layer; the check adds which layer, and when. */
+export type Finding = Pick<UpdateOpsViolation, 'reason' | 'severity' | 'message'>;
+
+function error(reason: ViolationReason, message: string): Finding {
+  return {reason, severity: 'error', message: `${reason}: ${message}`};
+}
+
+export function frozenButUpdated(layer: Layer): Finding {
+  return error(
+    'frozen but updated',
+    isBuiltIn(layer)
+      ? 'its moving statistics were updated in spite of that. The built-in layer goes on ' +
+          'updating them in training mode when it is frozen; ResBatchNorm does not'
+      : 'its moving statistics were written in spite of that, by an update op that was ' +
+          'collected before it was frozen, or by setWeights',
+  );
+}
+
+export function frozenInTheStep(): Finding {
+  return error(
+    'frozen in the step',
+    'it was trainable when the step began and frozen when it ended, and its update ops did ' +
+      'not run. Set trainable between steps',
+  );
+}
+
+export function neverCalled(): Finding {
+  return error(
+    'never called',
+    'it was not called in training mode in this step. Look whether it is on the way from ' +
+      'the inputs to the loss, whether the model was applied with {training: true}, and ' +
+      'whether the batch was empty',
+  );
+}
+
+export function collectedAndNotRun(made: number, run: number): Finding {
+  return error(
+    'collected and not run',
+    `update ops made in this step: ${made}, run: ${run}. Run what ` +
+      'collectUpdateOps returned, with updateOps.run(), before the step ends',
+  );
+}
+
+/** All updates skipped is an error, as the statistics stood still; some, a warning. */
+export function skippedAsNonFinite(skipped: number, run: number): Finding {
+  const severity = skipped >= run ? 'error' : 'warning';
+  return {
+    ...error(
+      'skipped as non-finite',
+      `${skipped} of the last ${run} updates. The mean or variance of the batch was not ` +
+        'finite, so the moving statistics were left as they were',
+    ),
+    severity,
+  };
+}
+
+export function nonFiniteStatistics(
+  weightName: string,
+  bad: number,
+  size: number,
+): Finding {
+  return error(
+    'non-finite statistics',
+    `values of ${weightName} that are NaN or infinite: ${bad} of ${size}`,
+  );
+}
+
+export function negativeVariance(lowest: number, bad: number, size: number): Finding {
+  return error(
+    'negative variance',
+    `values of moving_variance below zero: ${bad} of ${size}, the lowest ${lowest}`,
+  );
+}
+
+/** One headline, then one line a layer. */
+export function formatViolations(violations: readonly UpdateOpsViolation[]): string {
+  const layers = new Set(violations.map(violation => violation.layer)).size;
+  const plural = layers === 1 ? '' : 's';
+  return [
+    `UpdateOpsCheck, ${violations[0].when}: ${layers} batch-norm layer${plural} failed.`,
+    ...violations.map(
+      ({layer, className, message}) => `${layer} (${className}): ${message}.`,
+    ),
+  ].join('\n  ');
+}
+
+/** Thrown by `UpdateOpsCheck`: the message has a line for each layer that failed, with why. */
+export class UpdateOpsError extends Error {
+  override readonly name = 'UpdateOpsError';
+
+  constructor(readonly violations: readonly UpdateOpsViolation[]) {
+    super(formatViolations(violations));
+  }
+}

@@ -41,7 +41,7 @@ function build() {
   const packages = readdirSync(packagesDir, {withFileTypes: true})
     .filter(entry => entry.isDirectory())
     .map(entry => join(packagesDir, entry.name))
-    .filter(directory => existsSync(join(directory, 'package.json')));
+    .filter(directory => hasBuildScript(join(directory, 'package.json')));
   const sources = [
     join(root, 'package-lock.json'),
     join(root, 'tsconfig.base.json'),
@@ -56,6 +56,12 @@ function build() {
   if (isBuilt && stamp.read() === sourcesHash) return;
   runNpm('building the packages', ['run', 'build']);
   stamp.write(sourcesHash);
+}
+
+function hasBuildScript(packageFile) {
+  if (!existsSync(packageFile)) return false;
+  const {scripts} = JSON.parse(readFileSync(packageFile, 'utf8'));
+  return scripts !== undefined && scripts.build !== undefined;
 }
 
 // The stamps lie in node_modules, so that removing it starts everything afresh.

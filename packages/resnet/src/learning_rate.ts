@@ -1,0 +1,30 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+
+/**
+ * Sets the learning rate of each step: half a cosine from the largest rate down to 0
+ * (Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017;
+ * here without restarts).
+ */
+export class CosineSchedule extends tfl.Callback {
+  private step = 0;
+
+  constructor(
+    private readonly optimizer: tf.MomentumOptimizer,
+    private readonly largestRate: number,
+    private readonly totalSteps: number,
+  ) {
+    super();
+  }
+
+  override async onBatchBegin(): Promise<void> {
+    this.optimizer.setLearningRate(
+      cosineRate(this.largestRate, this.step++, this.totalSteps),
+    );
+  }
+}
+
+/** rate(step) = largest · (1 + cos(π · step/totalSteps))/2 */
+export function cosineRate(largest: number, step: number, totalSteps: number): number {
+  return (largest * (1 + Math.cos((Math.PI * step) / totalSteps))) / 2;
+}

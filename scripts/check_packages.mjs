@@ -22,7 +22,8 @@ function run(cwd, command, ...args) {
   try {
     return execFileSync(command, args, {cwd, encoding: 'utf8', stdio: 'pipe'});
   } catch (error) {
-    throw new Error(`${command} ${args.join(' ')}\n${error.stdout}${error.stderr}`);
+    const output = `${error.stdout}${error.stderr}`;
+    throw new Error(`${command} ${args.join(' ')}\n${output}`, {cause: error});
   }
 }
 

@@ -48,7 +48,8 @@ for (const shape of shapes) {
   ];
   const times = {builtIn: [], resBatchNorm: []};
   time(builtIn, inputs);
-  for (let i = 0; i < 5; ++i) time(resBatchNorm, inputs);
+  // Until the loops are compiled; a training takes thousands of steps.
+  for (let i = 0; i < 30; ++i) time(resBatchNorm, inputs);
   for (let i = 0; i < repetitions; ++i) {
     times.builtIn.push(time(builtIn, inputs));
     times.resBatchNorm.push(time(resBatchNorm, inputs));

@@ -2,52 +2,59 @@
  * The loops of batch normalization over plain arrays: two that read, two that write, which is
  * the least traffic there can be. They work in float64, and round once at the end.
  *
- * Each has two forms. Where the channels come last (inner = 1), the innermost loop runs over
- * the channels and the sums stay in arrays; elsewhere it runs over `inner` and they stay in
- * registers.
+ * Each goes over the array in runs, so that what belongs to the channel stays in registers.
  */
 import type {ChannelView} from '../../channel_view.js';
 
 type Floats = Float32Array | Float64Array;
 
-/** The mean and the biased variance of each channel. */
-export function moments(x: Float32Array, [outer, channels, inner]: ChannelView) {
-  const sums = new Float64Array(channels);
-  const squares = new Float64Array(channels);
-  // Sums of the differences to the first value: exact enough however large the mean is.
-  const shifts = Float64Array.from({length: channels}, (_, c) => x[c * inner]);
+/** How many values a block has: few enough for two arrays of them to stay in the cache. */
+const BLOCK_SIZE = 8192;
+
+/**
+ * Calls `visit` for runs that together are the whole array: the values of one channel from
+ * index `start` on, `stride` apart, before `end`. Where the channels come last, blocks of rows
+ * are gone over once for each channel; elsewhere the values of a channel are adjacent.
+ */
+function forEachRun(
+  [outer, channels, inner]: ChannelView,
+  visit: (channel: number, start: number, end: number, stride: number) => void,
+): void {
   if (inner === 1) {
-    for (let i = 0; i < x.length;) {
-      for (let c = 0; c < channels; ++c, ++i) {
-        const d = x[i] - shifts[c];
-        sums[c] += d;
-        squares[c] += d * d;
-      }
+    const size = outer * channels;
+    const block = Math.max(1, Math.floor(BLOCK_SIZE / channels)) * channels;
+    for (let start = 0; start < size; start += block) {
+      const end = Math.min(start + block, size);
+      for (let c = 0; c < channels; ++c) visit(c, start + c, end, channels);
     }
   } else {
-    for (let o = 0, i = 0; o < outer; ++o) {
-      for (let c = 0; c < channels; ++c) {
-        const shift = shifts[c];
-        let sum = 0;
-        let square = 0;
-        for (const end = i + inner; i < end; ++i) {
-          const d = x[i] - shift;
-          sum += d;
-          square += d * d;
-        }
-        sums[c] += sum;
-        squares[c] += square;
-      }
+    for (let o = 0, start = 0; o < outer; ++o) {
+      for (let c = 0; c < channels; ++c, start += inner) visit(c, start, start + inner, 1);
     }
   }
+}
+
+/** The mean and the biased variance of each channel. */
+export function moments(x: Float32Array, view: ChannelView) {
+  const [outer, channels, inner] = view;
+  const sums = new Float64Array(channels);
+  const squares = new Float64Array(channels);
+  forEachRun(view, (c, start, end, stride) => {
+    // Sums of the differences to the first value: exact enough however large the mean is.
+    const shift = x[c * inner];
+    let sum = 0;
+    let square = 0;
+    for (let i = start; i < end; i += stride) {
+      const d = x[i] - shift;
+      sum += d;
+      square += d * d;
+    }
+    sums[c] += sum;
+    squares[c] += square;
+  });
   const n = outer * inner;
-  const mean = new Float64Array(channels);
-  const variance = new Float64Array(channels);
-  for (let c = 0; c < channels; ++c) {
-    const d = sums[c] / n;
-    mean[c] = shifts[c] + d;
-    variance[c] = Math.max(0, squares[c] / n - d * d);
-  }
+  const mean = sums.map((sum, c) => x[c * inner] + sum / n);
+  const variance = squares.map((square, c) => Math.max(0, square / n - (sums[c] / n) ** 2));
   return {mean, variance};
 }
 
@@ -67,24 +74,16 @@ export function normalization(
 /** y = scale·x + offset. */
 export function scaleAndOffset(
   x: Float32Array,
-  [outer, channels, inner]: ChannelView,
+  view: ChannelView,
   scale: Float64Array,
   offset: Float64Array,
 ): Float32Array {
   const y = new Float32Array(x.length);
-  if (inner === 1) {
-    for (let i = 0; i < x.length;) {
-      for (let c = 0; c < channels; ++c, ++i) y[i] = scale[c] * x[i] + offset[c];
-    }
-  } else {
-    for (let o = 0, i = 0; o < outer; ++o) {
-      for (let c = 0; c < channels; ++c) {
-        const s = scale[c];
-        const b = offset[c];
-        for (const end = i + inner; i < end; ++i) y[i] = s * x[i] + b;
-      }
-    }
-  }
+  forEachRun(view, (c, start, end, stride) => {
+    const s = scale[c];
+    const b = offset[c];
+    for (let i = start; i < end; i += stride) y[i] = s * x[i] + b;
+  });
   return y;
 }
 
@@ -93,39 +92,27 @@ export function gradSums(
   dy: Float32Array,
   x: Float32Array,
   mean: Float32Array,
-  [outer, channels, inner]: ChannelView,
+  view: ChannelView,
 ) {
+  const channels = view[1];
   const sumDy = new Float64Array(channels);
   const sumX = new Float64Array(channels);
   const sumDyX = new Float64Array(channels);
-  if (inner === 1) {
-    for (let i = 0; i < x.length;) {
-      for (let c = 0; c < channels; ++c, ++i) {
-        const d = x[i] - mean[c];
-        sumDy[c] += dy[i];
-        sumX[c] += d;
-        sumDyX[c] += dy[i] * d;
-      }
+  forEachRun(view, (c, start, end, stride) => {
+    const m = mean[c];
+    let ofDy = 0;
+    let ofX = 0;
+    let ofDyX = 0;
+    for (let i = start; i < end; i += stride) {
+      const d = x[i] - m;
+      ofDy += dy[i];
+      ofX += d;
+      ofDyX += dy[i] * d;
     }
-  } else {
-    for (let o = 0, i = 0; o < outer; ++o) {
-      for (let c = 0; c < channels; ++c) {
-        const m = mean[c];
-        let s = 0;
-        let sx = 0;
-        let sdx = 0;
-        for (const end = i + inner; i < end; ++i) {
-          const d = x[i] - m;
-          s += dy[i];
-          sx += d;
-          sdx += dy[i] * d;
-        }
-        sumDy[c] += s;
-        sumX[c] += sx;
-        sumDyX[c] += sdx;
-      }
-    }
-  }
+    sumDy[c] += ofDy;
+    sumX[c] += ofX;
+    sumDyX[c] += ofDyX;
+  });
   return {sumDy, sumX, sumDyX};
 }
 
@@ -133,27 +120,17 @@ export function gradSums(
 export function combine(
   dy: Float32Array,
   x: Float32Array,
-  [outer, channels, inner]: ChannelView,
+  view: ChannelView,
   a: Float64Array,
   b: Float64Array,
   offset: Float64Array,
 ): Float32Array {
   const dx = new Float32Array(x.length);
-  if (inner === 1) {
-    for (let i = 0; i < x.length;) {
-      for (let c = 0; c < channels; ++c, ++i) {
-        dx[i] = a[c] * dy[i] + b[c] * x[i] + offset[c];
-      }
-    }
-  } else {
-    for (let o = 0, i = 0; o < outer; ++o) {
-      for (let c = 0; c < channels; ++c) {
-        const ac = a[c];
-        const bc = b[c];
-        const shift = offset[c];
-        for (const end = i + inner; i < end; ++i) dx[i] = ac * dy[i] + bc * x[i] + shift;
-      }
-    }
-  }
+  forEachRun(view, (c, start, end, stride) => {
+    const ac = a[c];
+    const bc = b[c];
+    const shift = offset[c];
+    for (let i = start; i < end; i += stride) dx[i] = ac * dy[i] + bc * x[i] + shift;
+  });
   return dx;
 }

@@ -1,0 +1,50 @@
+/**
+ * Registers the kernels of this package for the wasm backend.
+ *
+ * The import of the backend comes first, so that its own kernels are registered before and
+ * are replaced here, whichever of the two packages a program imports first.
+ */
+import '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
+
+import {batchMatMul} from './batch_mat_mul.js';
+import {conv2dBackpropFilterConfig} from './conv2d_backprop_filter.js';
+import {conv2dBackpropInputConfig} from './conv2d_backprop_input.js';
+import {depthwiseConv2dBackpropFilterConfig} from './depthwise_conv2d_backprop_filter.js';
+import {depthwiseConv2dBackpropInputConfig} from './depthwise_conv2d_backprop_input.js';
+import {identityConfig} from './identity.js';
+import {maxPoolGradConfig} from './max_pool_grad.js';
+import {sum} from './sum.js';
+import {unsortedSegmentSumConfig} from './unsorted_segment_sum.js';
+
+/** Kernels that the backend lacks, or that take the place of its own. */
+const kernelConfigs: tf.KernelConfig[] = [
+  conv2dBackpropFilterConfig,
+  conv2dBackpropInputConfig,
+  depthwiseConv2dBackpropFilterConfig,
+  depthwiseConv2dBackpropInputConfig,
+  identityConfig,
+  maxPoolGradConfig,
+  unsortedSegmentSumConfig,
+];
+
+/** Kernels that do some cases in a faster way and leave the others to the backend's own. */
+const fasterCases: Record<string, (ofBackend: tf.KernelFunc) => tf.KernelFunc> = {
+  [tf.BatchMatMul]: batchMatMul,
+  [tf.Sum]: sum,
+};
+
+function register(config: tf.KernelConfig): void {
+  const {kernelName, backendName} = config;
+  // registerKernel warns of a kernel that is there already.
+  if (tf.getKernel(kernelName, backendName) != null) {
+    tf.unregisterKernel(kernelName, backendName);
+  }
+  tf.registerKernel(config);
+}
+
+kernelConfigs.forEach(register);
+for (const [kernelName, addFasterCases] of Object.entries(fasterCases)) {
+  const ofBackend = tf.getKernel(kernelName, 'wasm');
+  register({...ofBackend, kernelFunc: addFasterCases(ofBackend.kernelFunc)});
+}

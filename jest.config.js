@@ -22,7 +22,12 @@ export default {
       displayName: backend.name,
       globals: {backendUnderTest: backend.name},
       setupFilesAfterEnv: ['<rootDir>/testing/set_up_backend.ts'],
-      testMatch: ['<rootDir>/packages/{layer,callbacks,wasm-training}/src/**/*.test.ts'],
+      testMatch: [
+        '<rootDir>/packages/{layer,callbacks}/src/**/*.test.ts',
+        ...(backend.name === 'wasm'
+          ? ['<rootDir>/packages/wasm-training/src/**/*.test.ts']
+          : []),
+      ],
     })),
     {
       ...shared,

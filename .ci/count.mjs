@@ -3,11 +3,11 @@
 import {readFileSync} from 'node:fs';
 
 const [file, failedStages] = process.argv.slice(2);
-const {numPassedTests, numFailedTests, numRuntimeErrorTestSuites, testResults} = JSON.parse(
-  readFileSync(file, 'utf8'),
-);
+const {numPassedTests, numFailedTests, numRuntimeErrorTestSuites, testResults} =
+  JSON.parse(readFileSync(file, 'utf8'));
 for (const {name, status, message} of testResults) {
-  if (status === 'failed') console.error(`${name.replace(process.cwd(), '.')}\n${message}`);
+  if (status === 'failed')
+    console.error(`${name.replace(process.cwd(), '.')}\n${message}`);
 }
 if (failedStages > 0) console.error(`${failedStages} stages failed, see above`);
 // A test file that could not run counts as a test that failed.

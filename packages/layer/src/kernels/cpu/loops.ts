@@ -29,7 +29,8 @@ function forEachRun(
     }
   } else {
     for (let o = 0, start = 0; o < outer; ++o) {
-      for (let c = 0; c < channels; ++c, start += inner) visit(c, start, start + inner, 1);
+      for (let c = 0; c < channels; ++c, start += inner)
+        visit(c, start, start + inner, 1);
     }
   }
 }
@@ -54,7 +55,9 @@ export function moments(x: Float32Array, view: ChannelView) {
   });
   const n = outer * inner;
   const mean = sums.map((sum, c) => x[c * inner] + sum / n);
-  const variance = squares.map((square, c) => Math.max(0, square / n - (sums[c] / n) ** 2));
+  const variance = squares.map((square, c) =>
+    Math.max(0, square / n - (sums[c] / n) ** 2),
+  );
   return {mean, variance};
 }
 

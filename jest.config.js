@@ -16,6 +16,7 @@ const shared = {
 
 /** @type {import('jest').Config} */
 export default {
+  reporters: ['default', '<rootDir>/testing/absent_backends_reporter.js'],
   projects: [
     ...backends.map(backend => ({
       ...shared,
@@ -33,8 +34,7 @@ export default {
       ...shared,
       displayName: 'node',
       testMatch: [
-        '<rootDir>/packages/resnet/src/**/*.test.ts',
-        '<rootDir>/testing/**/*.test.ts',
+        '<rootDir>/packages/{native,reference,resnet,verify-gpu}/src/**/*.test.ts',
       ],
     },
   ],

@@ -1,7 +1,5 @@
 /** Runs before each test file of a backend's project: makes the backend the current one. */
 import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-wasm';
-import '@resbatchnorm/wasm-training';
 import * as tf from '@tensorflow/tfjs-core';
 // Registers the gradients of all ops.
 import '@tensorflow/tfjs-layers';
@@ -14,7 +12,25 @@ declare const backendUnderTest: string;
 // one. The wasm backend's own fused matMul does not pass that check.
 tf.env().set('IS_TEST', backendUnderTest === 'cpu');
 
+// On a GPU made of software a thousand steps take their time.
+jest.setTimeout(120_000);
+
+const loaders: Record<string, () => Promise<unknown>> = {
+  cpu: async () => {},
+  wasm: async () => {
+    await import('@tensorflow/tfjs-backend-wasm');
+    await import('@resbatchnorm/wasm-training');
+  },
+  tensorflow: async () => {
+    // TensorFlow's own notes on the processor; warnings and errors stay.
+    process.env.TF_CPP_MIN_LOG_LEVEL ??= '1';
+    await import('@tensorflow/tfjs-node-gpu');
+  },
+  webgpu: () => import('@tensorflow/tfjs-backend-webgpu'),
+};
+
 beforeAll(async () => {
+  await loaders[backendUnderTest]();
   if (!(await tf.setBackend(backendUnderTest))) {
     throw new Error(`The backend ${backendUnderTest} could not be initialized.`);
   }

@@ -11,7 +11,7 @@ const without = (pattern: RegExp) => (specifier: string) =>
 
 describe('useBackend', () => {
   it.each(['cpu', 'wasm'] as const)('makes %s the current backend', async name => {
-    expect(await useBackend(name)).toBe(name);
+    expect((await useBackend(name)).title).toBe(name);
     expect(tf.getBackend()).toBe(name);
   });
 
@@ -24,33 +24,67 @@ describe('useBackend', () => {
 
   it('takes the fastest that loads for auto, in silence', async () => {
     const warn = jest.spyOn(console, 'warn').mockImplementation();
-    expect(await useBackend('auto', without(/tfjs-node/))).toBe('wasm');
-    expect(await useBackend('auto', without(/tfjs-node|wasm/))).toBe('cpu');
+    expect((await useBackend('auto', without(/native/))).title).toBe('wasm');
+    expect((await useBackend('auto', without(/native|wasm/))).title).toBe('cpu');
     expect(warn).not.toHaveBeenCalled();
     warn.mockRestore();
   });
 
   it('passes over a backend that loads and then cannot compute', async () => {
     const broken = async (specifier: string) => {
-      if (!specifier.endsWith('tfjs-node')) return without(/tfjs-node/)(specifier);
-      tf.registerBackend('tensorflow', () => {
-        throw new Error('wrong version of Node');
-      });
+      if (specifier !== '@resbatchnorm/native') return import(specifier);
+      const loadTensorFlow = async () => {
+        tf.registerBackend('tensorflow', () => {
+          throw new Error('wrong version of Node');
+        });
+        return {packageName: 'tfjs-node', version: '2.9.1', usesGpu: false};
+      };
+      return {loadTensorFlow};
     };
     const error = jest.spyOn(console, 'warn').mockImplementation();
-    expect(await useBackend('auto', broken)).toBe('wasm');
+    expect((await useBackend('auto', broken)).title).toBe('wasm');
     error.mockRestore();
     tf.removeBackend('tensorflow');
   });
 
+  it('shows which TensorFlow and device it is', async () => {
+    const cpu = await import('@tensorflow/tfjs-backend-cpu');
+    const native = async () => {
+      const loadTensorFlow = async ({gpu}: {gpu: string}) => {
+        tf.registerBackend('tensorflow', () => new cpu.MathBackendCPU());
+        tf.copyRegisteredKernels('cpu', 'tensorflow');
+        return {
+          packageName: 'tfjs-node-gpu',
+          version: '2.20.0',
+          usesGpu: gpu === 'require',
+        };
+      };
+      return {loadTensorFlow};
+    };
+    const {title} = await useBackend('tensorflow', native);
+    expect(title).toBe('tensorflow (TensorFlow 2.20.0, CPU)');
+    tf.removeBackend('tensorflow');
+  });
+
+  it('does not take the CPU for the GPU that was asked for', async () => {
+    const native = async () => ({
+      loadTensorFlow: async ({gpu}: {gpu: string}) => {
+        throw new Error(`TensorFlow uses no GPU, and gpu is ${gpu}.`);
+      },
+    });
+    await expect(useBackend('tensorflow-gpu', native)).rejects.toThrow(
+      '--backend tensorflow-gpu: tensorflow-gpu does not load, ' +
+        'TensorFlow uses no GPU, and gpu is require.',
+    );
+  });
+
   it('says in one line why the backend that was asked for does not load', async () => {
-    const message = await useBackend('tensorflow', without(/tfjs-node/)).catch(
+    const message = await useBackend('webgpu', without(/native/)).catch(
       error => error.message as string,
     );
-    expect(message).toMatch(
-      /^--backend tensorflow: .*tfjs-node-gpu or @tensorflow\/tfjs-node: Cannot find package/,
+    expect(message).toBe(
+      "--backend webgpu: webgpu does not load, Cannot find package '@resbatchnorm/native'",
     );
-    expect(message).not.toContain('\n');
     await expect(useBackend('wasm', without(/wasm/))).rejects.toThrow(
       /^--backend wasm: wasm does not load, Cannot find package/,
     );

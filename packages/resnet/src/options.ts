@@ -4,7 +4,14 @@ import {Command, CommanderError, InvalidArgumentError, Option} from 'commander';
 import {UsageError} from './usage_error.js';
 
 export const datasetNames = ['digits', 'cifar10'] as const;
-export const backendNames = ['auto', 'wasm', 'cpu', 'tensorflow'] as const;
+export const backendNames = [
+  'auto',
+  'wasm',
+  'cpu',
+  'tensorflow',
+  'tensorflow-gpu',
+  'webgpu',
+] as const;
 export const normNames = ['res', 'builtin', 'none'] as const;
 
 export type DatasetName = (typeof datasetNames)[number];

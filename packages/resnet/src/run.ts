@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {UpdateOpsCheck} from '@resbatchnorm/callbacks';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {useBackend} from './backend.js';
+import {useBackend, type Backend} from './backend.js';
 import {normalizationOf} from './batches.js';
 import type {ImageDataset} from './datasets/image_dataset.js';
 import {loadDataset} from './datasets/load_dataset.js';
@@ -32,9 +32,20 @@ export type Outcome = 'done' | 'interrupted';
 /** @throws UsageError for what the user can put right, before anything is trained. */
 export async function run(options: Options): Promise<Outcome> {
   const dataset = await loadDataset(options);
-  const backend = await useBackend(options.backend);
   await checkWritable(options.out);
+  const backend = await useBackend(options.backend);
+  try {
+    return await runOn(backend, dataset, options);
+  } finally {
+    backend.release();
+  }
+}
 
+async function runOn(
+  backend: Backend,
+  dataset: ImageDataset,
+  options: Options,
+): Promise<Outcome> {
   const normalization = normalizationOf(dataset);
   const model = resNet({...options, ...dataset});
   // Whoever loads the model elsewhere needs these to feed it.
@@ -106,7 +117,7 @@ function totals(check: UpdateOpsCheck): UpdateTotals {
 function describe(
   {norm, seed}: Options,
   {title, train, test}: ImageDataset,
-  backend: string,
+  {title: backend}: Backend,
   model: tfl.LayersModel,
 ): string {
   const norms = {

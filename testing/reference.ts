@@ -1,71 +1,136 @@
 /**
- * Batch normalization in float64, written to be read: it walks over indices, and knows
- * nothing of how the layer and its kernels are made.
+ * Batch normalization in float64, written to be read: it walks over values and asks of each
+ * which group it is normalized with. It knows nothing of how the layer and its kernels are
+ * made.
  */
-export interface Reference {
-  y: number[];
-  mean: number[];
-  variance: number[];
-}
+type Numbers = ArrayLike<number>;
 
 export interface Problem {
-  x: ArrayLike<number>;
+  x: Numbers;
   shape: readonly number[];
   axis: number;
-  gamma: ArrayLike<number>;
-  beta: ArrayLike<number>;
+  gamma: Numbers;
+  beta: Numbers;
   epsilon: number;
+  /** A weight for each value of x; default 1. */
+  weights?: Numbers;
+  /** Added to the sum of the weights before dividing by it. */
+  weightOffset?: number;
+  /** The number of examples in a virtual batch; default all. */
+  virtualBatchSize?: number;
+  /** The normalized value becomes r·x̂ + d, a pair a channel. */
+  correction?: {r: Numbers; d: Numbers};
+  /** Added to y. */
+  shortcut?: Numbers;
+  activation?: (z: number) => number;
+}
+
+export interface Reference {
+  y: number[];
+  /** Of each channel; the average over virtual batches. */
+  mean: number[];
+  variance: number[];
 }
 
 /** The channel that each value of a tensor belongs to. */
 export function channelOfEach(shape: readonly number[], axis: number): number[] {
   const channelAxis = (axis + shape.length) % shape.length;
-  const stride = shape.slice(channelAxis + 1).reduce((a, b) => a * b, 1);
-  const size = shape.reduce((a, b) => a * b, 1);
-  return Array.from(
-    {length: size},
-    (_, i) => Math.floor(i / stride) % shape[channelAxis],
-  );
+  return indices(shape).map(index => index[channelAxis]);
 }
 
-export function momentsOf(
-  x: ArrayLike<number>,
-  channelOf: readonly number[],
-  channels: number,
-) {
-  const values = Array.from({length: channels}, (): number[] => []);
-  channelOf.forEach((channel, i) => values[channel].push(x[i]));
-  const average = (numbers: number[]) =>
-    numbers.reduce((a, b) => a + b, 0) / numbers.length;
-  const mean = values.map(average);
-  const variance = values.map((numbers, c) =>
-    average(numbers.map(value => (value - mean[c]) ** 2)),
-  );
+/** Σwx/Σw and Σw(x − mean)²/Σw. */
+function momentsOf(x: number[], weights: number[], offset = 0) {
+  const total = weights.reduce((a, b) => a + b, 0) + offset;
+  // Values of weight 0 are left out, not multiplied: they may be NaN.
+  const sum = (of: (value: number) => number) =>
+    x.reduce((a, value, i) => (weights[i] === 0 ? a : a + weights[i] * of(value)), 0);
+  const mean = sum(value => value) / total;
+  return {mean, variance: sum(value => (value - mean) ** 2) / total};
+}
+
+/** Mean and biased variance of each channel. */
+export function channelMoments(x: Numbers, shape: readonly number[], axis: number) {
+  const channels = shape.at(axis)!;
+  const {mean, variance} = trainingReference({
+    x,
+    shape,
+    axis,
+    gamma: new Float64Array(channels),
+    beta: new Float64Array(channels),
+    epsilon: 1,
+  });
   return {mean, variance};
 }
 
 /** Training mode: normalizes with the statistics of x. */
 export function trainingReference(problem: Problem): Reference {
-  const channelOf = channelOfEach(problem.shape, problem.axis);
-  const statistics = momentsOf(problem.x, channelOf, problem.gamma.length);
-  return {...inferenceReference(problem, statistics), ...statistics};
+  const {x, shape, axis, weights, weightOffset, virtualBatchSize} = problem;
+  const channelOf = channelOfEach(shape, axis);
+  const batch = shape[0];
+  const groups = virtualBatchSize === undefined ? 1 : batch / virtualBatchSize;
+  const groupOf = indices(shape).map(([example]) => example % groups);
+  const channels = problem.gamma.length;
+  const moments = Array.from({length: groups}, (_, group) =>
+    Array.from({length: channels}, (_, channel) => {
+      const members = channelOf.flatMap((c, i) =>
+        c === channel && groupOf[i] === group ? [i] : [],
+      );
+      return momentsOf(
+        members.map(i => x[i]),
+        members.map(i => weights?.[i] ?? 1),
+        weightOffset,
+      );
+    }),
+  );
+  const y = channelOf.map((c, i) => {
+    const {mean, variance} = moments[groupOf[i]][c];
+    return outputOf(problem, i, c, (x[i] - mean) / Math.sqrt(variance + problem.epsilon));
+  });
+  const average = (of: (m: {mean: number; variance: number}) => number) =>
+    Array.from({length: channels}, (_, c) =>
+      moments.reduce((sum, group) => sum + of(group[c]) / groups, 0),
+    );
+  return {y, mean: average(m => m.mean), variance: average(m => m.variance)};
 }
 
 /** Inference mode: normalizes with the statistics given. */
 export function inferenceReference(
-  {x, shape, axis, gamma, beta, epsilon}: Problem,
-  {mean, variance}: {mean: ArrayLike<number>; variance: ArrayLike<number>},
+  problem: Problem,
+  {mean, variance}: {mean: Numbers; variance: Numbers},
 ): {y: number[]} {
-  const y = channelOfEach(shape, axis).map(
-    (c, i) => (gamma[c] * (x[i] - mean[c])) / Math.sqrt(variance[c] + epsilon) + beta[c],
+  const {x, shape, axis, epsilon} = problem;
+  const y = channelOfEach(shape, axis).map((c, i) =>
+    outputOf(problem, i, c, (x[i] - mean[c]) / Math.sqrt(variance[c] + epsilon)),
   );
   return {y};
+}
+
+/** What becomes of the normalized value of number i, in channel c. */
+function outputOf(
+  {gamma, beta, correction, shortcut, activation = z => z}: Problem,
+  i: number,
+  c: number,
+  normalized: number,
+): number {
+  const corrected = correction
+    ? normalized * correction.r[c] + correction.d[c]
+    : normalized;
+  return activation(corrected * gamma[c] + beta[c] + (shortcut?.[i] ?? 0));
+}
+
+/** The index of each value of a tensor, one number a dimension. */
+function indices(shape: readonly number[]): number[][] {
+  return shape.reduce<number[][]>(
+    (all, size) =>
+      all.flatMap(index => Array.from({length: size}, (_, i) => [...index, i])),
+    [[]],
+  );
 }
 
 /** The derivative of `f` at `values` by central differences, one value at a time. */
 export function finiteDifferences(
   f: (values: number[]) => number,
-  values: ArrayLike<number>,
+  values: Numbers,
   step = 1e-4,
 ): number[] {
   return Array.from(values, (value, i) => {
@@ -76,6 +141,6 @@ export function finiteDifferences(
 }
 
 /** Σ weights·values: turns a tensor into the scalar that gradients are taken of. */
-export function dot(values: ArrayLike<number>, weights: ArrayLike<number>): number {
+export function dot(values: Numbers, weights: Numbers): number {
   return Array.from(values, (value, i) => value * weights[i]).reduce((a, b) => a + b, 0);
 }

@@ -1,3 +1,4 @@
+import {ResBatchNorm} from '@resbatchnorm/layer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
@@ -169,10 +170,16 @@ test('a built-in layer that is shared is frozen only if it is so in every place'
 test('a model without a batch-norm layer is an error that says so', () => {
   const model = denseModel();
   expect(() => find(model)).toThrow(
-    `test: the model '${model.name}' must have a batch-norm layer for its update ops to be ` +
-      'checked (ResBatchNorm or tf.layers.batchNormalization). Received: a model with none ' +
-      'among its 2 layers',
+    `test: the model '${model.name}' must have a batch-norm layer with moving statistics ` +
+      'for its update ops to be checked (ResBatchNorm or tf.layers.batchNormalization). ' +
+      'Received: a model with none among its 2 layers',
   );
+});
+
+test('a layer without moving statistics has no update ops to check', () => {
+  const tracked = resBatchNorm({name: 'tracked', inputShape: [3]});
+  const untracked = new ResBatchNorm({trackMovingStatistics: false});
+  expect(paths(tfl.sequential({layers: [tracked, untracked]}))).toEqual(['tracked']);
 });
 
 test.each([

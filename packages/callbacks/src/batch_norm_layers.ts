@@ -12,6 +12,7 @@ export type Layer = tfl.layers.Layer;
 
 /** The part of `ResBatchNorm` that counts its update ops. */
 export interface UpdateCounts {
+  readonly hasMovingStatistics: boolean;
   /** Update ops that training calls have made. */
   readonly updateOpCount: number;
   /** Update ops that have run. */
@@ -67,9 +68,9 @@ export function findBatchNormLayers(
   visit(model, [], found);
   if (found.size === 0) {
     throw new ValueError(
-      `${where}: the model '${model.name}' must have a batch-norm layer for its update ops ` +
-        `to be checked (${OWN} or tf.layers.batchNormalization). Received: a model with ` +
-        `none among its ${model.layers.length} layers`,
+      `${where}: the model '${model.name}' must have a batch-norm layer with moving ` +
+        `statistics for its update ops to be checked (${OWN} or ` +
+        `tf.layers.batchNormalization). Received: a model with none among its ${model.layers.length} layers`,
     );
   }
   return [...found.values()];
@@ -103,6 +104,8 @@ function visit(
   // A layer of the user's own may hold a reference back to what it is part of.
   if (enclosing.includes(layer)) return;
   if ([BUILT_IN, OWN].includes(layer.getClassName())) {
+    // One without moving statistics has no update ops.
+    if ((layer as Layer & Partial<UpdateCounts>).hasMovingStatistics === false) return;
     const known = found.get(layer);
     if (known) {
       known.enclosing.push(enclosing);

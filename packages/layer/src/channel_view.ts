@@ -6,13 +6,20 @@
  */
 export type ChannelView = [outer: number, channels: number, inner: number];
 
+/** The channel axis, counted from the start. */
+export function channelAxis(rank: number, axis: number): number {
+  return axis < 0 ? axis + rank : axis;
+}
+
 /** Views `shape` about `axis`, which counts from the end where it is negative. */
 export function channelView(shape: readonly number[], axis: number): ChannelView {
-  const channelAxis = axis < 0 ? axis + shape.length : axis;
+  const channel = channelAxis(shape.length, axis);
   const size = (dimensions: readonly number[]) => dimensions.reduce((a, b) => a * b, 1);
-  return [
-    size(shape.slice(0, channelAxis)),
-    shape[channelAxis],
-    size(shape.slice(channelAxis + 1)),
-  ];
+  return [size(shape.slice(0, channel)), shape[channel], size(shape.slice(channel + 1))];
+}
+
+/** The shape in which one value a channel broadcasts over `shape`. */
+export function perChannelShape(shape: readonly number[], axis: number): number[] {
+  const channel = channelAxis(shape.length, axis);
+  return shape.map((size, i) => (i === channel ? size : 1));
 }

@@ -2,39 +2,47 @@
 import {Tensor} from '@tensorflow/tfjs-core';
 import {SymbolicTensor, type Shape} from '@tensorflow/tfjs-layers';
 
+import {channelAxis} from './channel_view.js';
 import {describe, ValueError} from './errors.js';
 
 /**
- * The number of channels that an input shape has at `axis`.
+ * The shapes of the inputs, one or two, and their number of channels at `axis`.
  *
- * @throws ValueError if it is not one shape, of rank 2 or more, which has the axis, which is
- *     not the batch's and whose size is known.
+ * @throws ValueError if they are not one shape, or two that are alike, of rank 2 or more,
+ *     which has the axis, which is not the batch's and whose size is known.
  */
-export function channelsOf(
+export function checkInputShapes(
   layer: string,
   inputShape: Shape | Shape[],
   axis: number,
-): number {
+): {shapes: Shape[]; channels: number} {
   const refuse = (what: string): never => {
     throw new ValueError(
       `ResBatchNorm '${layer}': ${what}. Received: input shape ${describe(inputShape)}`,
     );
   };
-  if (inputShape.some(Array.isArray)) refuse('the input must be one tensor');
-  const rank = inputShape.length;
+  const shapes = (Array.isArray(inputShape[0]) ? inputShape : [inputShape]) as Shape[];
+  if (shapes.length > 2) refuse('the inputs must be one tensor, or two: [x, shortcut]');
+  const [shape, shortcut = shape] = shapes;
+  const rank = shape.length;
   if (rank < 2) refuse('the input must be of rank 2 or more, [batch, …]');
-  const channelAxis = axis < 0 ? axis + rank : axis;
-  if (channelAxis < 1 || channelAxis >= rank) {
+  const isAlike = (size: number | null, i: number) =>
+    size === null || shortcut[i] === null || size === shortcut[i];
+  if (shortcut.length !== rank || !shape.every(isAlike)) {
+    refuse('x and the shortcut must be of the same shape');
+  }
+  const channel = channelAxis(rank, axis);
+  if (channel < 1 || channel >= rank) {
     refuse(
       `axis must be from 1 to ${rank - 1}, or from ${1 - rank} to -1, for an input of rank ` +
         `${rank}, but is ${axis}`,
     );
   }
-  const channels = inputShape[channelAxis];
+  const channels = shape[channel];
   if (typeof channels !== 'number') {
     refuse(`the size of axis ${axis}, the number of channels, must be known`);
   }
-  return channels as number;
+  return {shapes, channels: channels as number};
 }
 
 /**

@@ -54,7 +54,7 @@ function byVariableName(weights: NamedTensorMap): Map<string, Tensor> {
 
 function statisticsOf(layer: ResBatchNorm): LayerVariable[] {
   return layer.weights.filter(({originalName}) =>
-    /\/moving_(mean|variance)$/.test(originalName),
+    /\/(moving_|renorm_|num_batches_tracked)/.test(originalName),
   );
 }
 
@@ -62,10 +62,23 @@ function faultOf(variable: LayerVariable, tensor: Tensor): string | null {
   if (String(tensor.shape) !== String(variable.shape)) {
     return `has shape [${tensor.shape}], expected [${variable.shape}]`;
   }
-  const values = Array.from(tensor.dataSync());
+  const values = valuesOf(tensor);
+  if (values === null) return null;
   const bad = values.findIndex(value => !Number.isFinite(value));
   if (bad >= 0) return `holds ${values[bad]}, at index ${bad}`;
-  const isVariance = variable.originalName.endsWith('/moving_variance');
-  const negative = isVariance ? values.findIndex(value => value < 0) : -1;
+  const isNegativeAllowed = /mean(_biased)?$/.test(variable.originalName);
+  const negative = isNegativeAllowed ? -1 : values.findIndex(value => value < 0);
   return negative >= 0 ? `holds ${values[negative]}, at index ${negative}` : null;
+}
+
+/**
+ * The values, if they can be had at once: those of a file can, and those that are on the device
+ * only can't on every backend.
+ */
+function valuesOf(tensor: Tensor): number[] | null {
+  try {
+    return Array.from(tensor.dataSync());
+  } catch {
+    return null;
+  }
 }

@@ -7,12 +7,11 @@
 import type {NamedTensorMap} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {children, isModel, isResBatchNorm, resBatchNorms} from './layer_tree.js';
 import {checkLoadedStatistics} from './loaded_statistics.js';
-import type {ResBatchNorm} from './res_batch_norm.js';
 
 type Model = tfl.LayersModel;
 
-const CLASS_NAME = 'ResBatchNorm';
 /** Says, also to a second copy of this module, that models are wrapped already. */
 const HOOKED = Symbol.for('@resbatchnorm/layer/model_hooks');
 
@@ -56,44 +55,4 @@ function hookLoadWeights(container: Model): void {
     checkLoadedStatistics(resBatchNorms(this), weights, strict);
     return loadWeights.call(this, weights, strict);
   };
-}
-
-/** All ResBatchNorm layers in a layer, however deep. */
-function resBatchNorms(layer: tfl.layers.Layer): ResBatchNorm[] {
-  return children(layer).flatMap(child =>
-    isResBatchNorm(child) ? [child] : resBatchNorms(child),
-  );
-}
-
-/** The layers that a layer is made of: those of a model, of a wrapper, of an RNN. */
-function children(layer: tfl.layers.Layer): tfl.layers.Layer[] {
-  const {
-    layers,
-    layer: wrapped,
-    forwardLayer,
-    backwardLayer,
-    cell,
-    cells,
-  } = layer as unknown as Record<string, tfl.layers.Layer> & {
-    layers?: tfl.layers.Layer[];
-    cells?: tfl.layers.Layer[];
-  };
-  const all = [
-    ...(layers ?? []),
-    ...(cells ?? []),
-    wrapped,
-    forwardLayer,
-    backwardLayer,
-    cell,
-  ];
-  return all.filter(child => child != null);
-}
-
-function isModel(layer: tfl.layers.Layer): layer is Model {
-  return 'layers' in layer;
-}
-
-// By name, as another copy of this module may have made the layer.
-function isResBatchNorm(layer: tfl.layers.Layer): layer is ResBatchNorm {
-  return layer.getClassName() === CLASS_NAME;
 }

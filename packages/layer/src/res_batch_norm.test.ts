@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {normalValues} from '../../../testing/random';
-import {channelOfEach, momentsOf} from '../../../testing/reference';
+import {channelMoments} from '../../../testing/reference';
 import {ResBatchNorm, resBatchNorm} from './index.js';
 
 const values = (shape: number[], options = {}) =>
@@ -107,7 +107,7 @@ describe('modes', () => {
     for (const seed of [1, 2, 3]) {
       const x = values(shape, {seed, mean: seed});
       train(layer, x);
-      const batch = momentsOf(await x.data(), channelOfEach(shape, -1), 3);
+      const batch = channelMoments(await x.data(), shape, -1);
       mean = mean.map((m, c) => 0.75 * m + 0.25 * batch.mean[c]);
       variance = variance.map((v, c) => 0.75 * v + 0.25 * batch.variance[c]);
     }

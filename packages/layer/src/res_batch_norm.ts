@@ -1,13 +1,26 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {ArgumentObjects, type Initializer} from './argument_objects.js';
-import {batchNormInference} from './batch_norm_inference.js';
-import {batchNormTraining} from './batch_norm_training.js';
-import {channelsOf, checkInputType} from './check_layer_input.js';
+import {ArgumentObjects} from './argument_objects.js';
+import {batchNormInference} from './batch/batch_norm_inference.js';
+import {checkCall, type CallOptions} from './batch/check_call.js';
+import {normalizeBatch} from './batch/normalize_batch.js';
+import {residualActivation, type ResidualActivation} from './batch/residual.js';
+import {weigh} from './batch/weighting.js';
+import {channelAxis} from './channel_view.js';
+import {checkArgs} from './check_args.js';
+import {checkInputShapes, checkInputType} from './check_layer_input.js';
 import {hookModels} from './model_hooks.js';
-import {MovingStatistics, type BatchStatistics} from './moving_statistics.js';
-import {checkArgs, type ResBatchNormArgs} from './res_batch_norm_args.js';
+import {MovingStatistics, type BatchStatistics} from './moving/moving_statistics.js';
+import {ruleOf} from './moving/rules.js';
+import {unbiased} from './moving/unbiased.js';
+import {statisticWeights} from './moving/weights.js';
+import {
+  optionsOf,
+  type LayerOptions,
+  type ResBatchNormArgs,
+} from './res_batch_norm_args.js';
+import {savedOptions} from './saved_options.js';
 import {emitUpdateOp} from './update_ops.js';
 
 type Tensors = tf.Tensor | tf.Tensor[];
@@ -33,14 +46,17 @@ type Kwargs = Parameters<tfl.layers.Layer['call']>[1];
  * say so: `layer.apply(x, {training: true})`. With `trainable = false`, on the layer or on any
  * model around it, the mode is inference and the statistics do not move.
  *
- * Input: [batch, …] of rank 2 or more. Output: the same shape, float32.
+ * Input: [batch, …] of rank 2 or more, or [x, shortcut] of the same shape, for
+ * y = activation(norm(x) + shortcut), the end of a residual block. Output: the same shape,
+ * float32.
  *
  * Weights: gamma, beta (trainable; left out by `scale: false`, `center: false`), moving_mean,
- * moving_variance (not trainable); [channels] each.
+ * moving_variance (not trainable); [channels] each. Some arguments add more after these.
  *
  * The update of the moving statistics is an update op: it runs at once, or is collected by
  * `collectUpdateOps`. An empty batch makes none. A batch with a value a channel has variance
- * 0, so that y = beta. A mask is passed on and not used.
+ * 0, so that y = beta. In training mode a mask leaves positions out of the moments, as in
+ * Keras 3, and is passed on.
  *
  * Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by
  * Reducing Internal Covariate Shift", 2015.
@@ -48,16 +64,13 @@ type Kwargs = Parameters<tfl.layers.Layer['call']>[1];
 export class ResBatchNorm extends tfl.layers.Layer {
   static readonly className = 'ResBatchNorm';
 
-  private readonly axis: number;
-  private readonly momentum: number;
-  private readonly epsilon: number;
-  private readonly center: boolean;
-  private readonly scale: boolean;
-  private readonly nonFiniteUpdates: 'skip' | 'propagate';
+  private readonly options: LayerOptions;
   private readonly objects: ArgumentObjects;
+  private readonly activate: ResidualActivation;
 
   private gamma: tfl.LayerVariable | null = null;
   private beta: tfl.LayerVariable | null = null;
+  /** Null before the layer is built, and where it has none. */
   private moving: MovingStatistics | null = null;
 
   private frozenByModel = false;
@@ -68,13 +81,9 @@ export class ResBatchNorm extends tfl.layers.Layer {
   constructor(args?: ResBatchNormArgs) {
     const checked = checkArgs(args);
     super(checked);
-    this.axis = checked.axis ?? -1;
-    this.momentum = checked.momentum ?? 0.9;
-    this.epsilon = checked.epsilon ?? 1e-3;
-    this.center = checked.center ?? true;
-    this.scale = checked.scale ?? true;
-    this.nonFiniteUpdates = checked.nonFiniteUpdates ?? 'skip';
+    this.options = optionsOf(checked);
     this.objects = new ArgumentObjects(checked);
+    this.activate = residualActivation(this.options.activation);
     this.supportsMasking = true;
   }
 
@@ -88,6 +97,11 @@ export class ResBatchNorm extends tfl.layers.Layer {
 
   override set trainable(trainable: boolean) {
     super.trainable = trainable;
+  }
+
+  /** Whether there are moving statistics, and so update ops: `trackMovingStatistics`. */
+  get hasMovingStatistics(): boolean {
+    return this.options.trackMovingStatistics;
   }
 
   /** How many update ops the training calls have made. */
@@ -109,12 +123,14 @@ export class ResBatchNorm extends tfl.layers.Layer {
   }
 
   override build(inputShape: tfl.Shape | tfl.Shape[]): void {
-    const channels = channelsOf(this.name, inputShape, this.axis);
-    const ndim = inputShape.length;
-    const channelAxis = this.axis < 0 ? this.axis + ndim : this.axis;
-    this.inputSpec = [new tfl.InputSpec({ndim, axes: {[channelAxis]: channels}})];
+    const {axis, center, scale, trackMovingStatistics} = this.options;
+    const {shapes, channels} = checkInputShapes(this.name, inputShape, axis);
+    this.inputSpec = shapes.map(({length: ndim}) => {
+      const axes = {[channelAxis(ndim, axis)]: channels};
+      return new tfl.InputSpec({ndim, axes});
+    });
     const {parsed} = this.objects;
-    if (this.scale) {
+    if (scale) {
       this.gamma = this.addWeight(
         'gamma',
         [channels],
@@ -125,7 +141,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
         parsed.gammaConstraint,
       );
     }
-    if (this.center) {
+    if (center) {
       this.beta = this.addWeight(
         'beta',
         [channels],
@@ -136,16 +152,39 @@ export class ResBatchNorm extends tfl.layers.Layer {
         parsed.betaConstraint,
       );
     }
-    const addStatistic = (name: string, initializer: Initializer) =>
-      this.addWeight(name, [channels], 'float32', initializer, undefined, false);
-    this.moving = new MovingStatistics(
-      addStatistic('moving_mean', parsed.movingMeanInitializer),
-      addStatistic('moving_variance', parsed.movingVarianceInitializer),
-      {momentum: this.momentum, skipNonFinite: this.nonFiniteUpdates === 'skip'},
-    );
+    if (trackMovingStatistics) this.moving = this.addMovingStatistics(channels);
     this.built = true;
   }
 
+  private addMovingStatistics(channels: number): MovingStatistics {
+    const {momentum, renormMomentum, epsilon, nonFiniteUpdates} = this.options;
+    const rule = ruleOf(this.options);
+    const variables: Record<string, tfl.LayerVariable> = {};
+    for (const weight of statisticWeights(rule, this.objects.parsed)) {
+      const {name, perChannel, dtype, initializer} = weight;
+      const shape = perChannel ? [channels] : [];
+      variables[name] = this.addWeight(name, shape, dtype, initializer, undefined, false);
+    }
+    return new MovingStatistics(variables, {
+      rule,
+      momentum: momentum ?? 0,
+      renormMomentum,
+      epsilon,
+      skipNonFinite: nonFiniteUpdates === 'skip',
+    });
+  }
+
+  override computeOutputShape(inputShape: tfl.Shape | tfl.Shape[]): tfl.Shape {
+    return checkInputShapes(this.name, inputShape, this.options.axis).shapes[0];
+  }
+
+  /**
+   * @param inputs x, or [x, shortcut].
+   * @param kwargs `training`, and for training mode `mask` ([batch, …] of the rank of x less
+   *     1; 0 leaves a position out of the moments) and `batchWeights` ([batch], the weights of
+   *     the examples in the moments).
+   * @throws ValueError if an input, the mask or the weights can't be used.
+   */
   override apply(
     inputs: Tensors | SymbolicTensors,
     kwargs?: Kwargs,
@@ -155,21 +194,55 @@ export class ResBatchNorm extends tfl.layers.Layer {
   }
 
   override call(inputs: Tensors, kwargs: Kwargs): tf.Tensor {
+    const usesBatch = (kwargs?.training && this.trainable) || this.moving === null;
+    const call = checkCall(this, inputs, {
+      ...(usesBatch && kwargs),
+      virtualBatchSize: usesBatch ? this.options.virtualBatchSize : null,
+    });
     return tf.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
-      const input = Array.isArray(inputs) ? inputs[0] : inputs;
-      const x = input.dtype === 'float32' ? input : tf.cast(input, 'float32');
-      const gamma = (this.gamma?.read() ?? null) as tf.Tensor1D | null;
-      const beta = (this.beta?.read() ?? null) as tf.Tensor1D | null;
-      const options = {axis: this.axis, epsilon: this.epsilon};
-      if (!(kwargs?.training && this.trainable)) {
-        const {mean, variance} = this.moving!.read();
-        return batchNormInference(x, gamma, beta, mean, variance, options);
-      }
-      const {y, mean, variance} = batchNormTraining(x, gamma, beta, options);
-      if (x.size > 0) this.updateMovingStatistics({mean, variance});
-      return y;
+      const x = call.x.dtype === 'float32' ? call.x : tf.cast(call.x, 'float32');
+      const y = usesBatch ? this.normalizeByBatch(x, call) : this.normalizeByMoving(x);
+      return this.activate(y, call.shortcut);
     });
+  }
+
+  private normalizeByMoving(x: tf.Tensor): tf.Tensor {
+    const {gamma, beta} = this.affine();
+    const mean = this.moving!.read('moving_mean');
+    const variance = this.moving!.read('moving_variance');
+    return batchNormInference(x, gamma, beta, mean, variance, this.options);
+  }
+
+  private normalizeByBatch(x: tf.Tensor, {mask, batchWeights}: CallOptions): tf.Tensor {
+    const {options, moving} = this;
+    const {gamma, beta} = this.affine();
+    const weighed = x.size > 0 ? weigh(x, mask, batchWeights) : {x, weighting: null};
+    const {y, mean, variance, count} = normalizeBatch(weighed.x, gamma, beta, {
+      ...options,
+      weighting: weighed.weighting,
+      renorm: options.renorm
+        ? {
+            mean: moving!.read('renorm_mean'),
+            stddev: moving!.read('renorm_stddev'),
+            clipping: options.renormClipping,
+          }
+        : null,
+    });
+    if (moving !== null && x.size > 0) {
+      this.updateMovingStatistics({
+        mean,
+        variance: options.unbiasedMovingVariance ? unbiased(variance, count) : variance,
+      });
+    }
+    return y;
+  }
+
+  private affine(): Record<'gamma' | 'beta', tf.Tensor1D | null> {
+    return {
+      gamma: (this.gamma?.read() ?? null) as tf.Tensor1D | null,
+      beta: (this.beta?.read() ?? null) as tf.Tensor1D | null,
+    };
   }
 
   private updateMovingStatistics(batch: BatchStatistics): void {
@@ -189,12 +262,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
       ...super.getConfig(),
       // What was set on the layer itself; a model says for itself whether it is frozen.
       trainable: super.trainable,
-      axis: this.axis,
-      momentum: this.momentum,
-      epsilon: this.epsilon,
-      center: this.center,
-      scale: this.scale,
-      nonFiniteUpdates: this.nonFiniteUpdates,
+      ...savedOptions(this.name, this.options),
       ...this.objects.getConfig(),
     };
   }

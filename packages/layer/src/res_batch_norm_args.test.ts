@@ -22,23 +22,19 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
   ],
   [
     {momentum: 1.01},
-    'momentum must be a number from 0 to 1, the weight of the old value. Received: 1.01',
+    'momentum must be a number from 0 to 1, the weight of the old value, or null. Received: 1.01',
   ],
   [
     {momentum: -0.1},
-    'momentum must be a number from 0 to 1, the weight of the old value. Received: -0.1',
+    'momentum must be a number from 0 to 1, the weight of the old value, or null. Received: -0.1',
   ],
   [
     {momentum: NaN},
-    'momentum must be a number from 0 to 1, the weight of the old value. Received: NaN',
-  ],
-  [
-    {momentum: null},
-    'momentum must be a number from 0 to 1, the weight of the old value. Received: null',
+    'momentum must be a number from 0 to 1, the weight of the old value, or null. Received: NaN',
   ],
   [
     {momentum: '0.9'},
-    'momentum must be a number from 0 to 1, the weight of the old value. Received: "0.9"',
+    'momentum must be a number from 0 to 1, the weight of the old value, or null. Received: "0.9"',
   ],
   [{epsilon: 0}, 'epsilon must be a number greater than 0. Received: 0'],
   [{epsilon: -1e-3}, 'epsilon must be a number greater than 0. Received: -0.001'],
@@ -48,6 +44,68 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
   [
     {nonFiniteUpdates: 'ignore'},
     "nonFiniteUpdates must be 'skip' or 'propagate'. Received: \"ignore\"",
+  ],
+  [
+    {renormClipping: {rmax: 2, amax: 3}},
+    'renormClipping must be an object of rmin, rmax and dmax, none of them negative, or null. Received: {"rmax":2,"amax":3}',
+  ],
+  [
+    {renorm: true, renormClipping: {dmax: -1}},
+    'renormClipping must be an object of rmin, rmax and dmax, none of them negative, or null. Received: {"dmax":-1}',
+  ],
+  [
+    {renorm: true, renormClipping: {rmax: 1, rmin: 2}},
+    'renormClipping: rmax must not be less than rmin. Received: renormClipping {"rmax":1,"rmin":2}',
+  ],
+  [{renorm: 1}, 'renorm must be true or false. Received: 1'],
+  [{renormMomentum: 2}, 'renormMomentum must be a number from 0 to 1. Received: 2'],
+  [
+    {virtualBatchSize: 0},
+    'virtualBatchSize must be a positive integer, or null. Received: 0',
+  ],
+  [
+    {adjustment: [1, 0]},
+    'adjustment must be a function from a shape to a scale and an offset, or null. Received: [1,0]',
+  ],
+  [
+    {activation: 'relu7'},
+    'activation must be the name of an activation. Received: "relu7"',
+  ],
+  [
+    {renorm: true, virtualBatchSize: 2},
+    'renorm and virtualBatchSize do not go together: the statistics of parts of a batch are not renormalized. Received: renorm true, virtualBatchSize 2',
+  ],
+  [
+    {renorm: true, zeroDebiasMovingMean: true},
+    'renorm and zeroDebiasMovingMean do not go together: renorm has moving statistics of its own. Received: renorm true, zeroDebiasMovingMean true',
+  ],
+  [
+    {renorm: true, unbiasedMovingVariance: true},
+    'renorm and unbiasedMovingVariance do not go together: renorm averages the standard deviation, not the variance. Received: renorm true, unbiasedMovingVariance true',
+  ],
+  [
+    {renorm: true, momentum: null},
+    'renorm and momentum do not go together: renorm needs a momentum. Received: renorm true, momentum null',
+  ],
+  [
+    {zeroDebiasMovingMean: true, momentum: null},
+    'zeroDebiasMovingMean and momentum do not go together: a plain average needs no correction. Received: zeroDebiasMovingMean true, momentum null',
+  ],
+  [
+    {renormClipping: {rmax: 2}},
+    'renormClipping and renorm do not go together: it bounds what renorm does. Received: renormClipping {"rmax":2}, renorm undefined',
+  ],
+  [
+    {trackMovingStatistics: false, renorm: true},
+    'trackMovingStatistics and renorm do not go together: there are no moving statistics that it could apply to. Received: trackMovingStatistics false, renorm true',
+  ],
+  [
+    {trackMovingStatistics: false, momentum: null},
+    'trackMovingStatistics and momentum do not go together: there are no moving statistics that it could apply to. Received: trackMovingStatistics false, momentum null',
+  ],
+  [
+    {virtualBatchSize: 2, adjustment: () => 1},
+    'virtualBatchSize and adjustment do not go together: an adjustment is made for the shape of a whole batch. Received: virtualBatchSize 2, adjustment a function',
   ],
   [{trainable: 'false'}, 'trainable must be true or false. Received: "false"'],
   [{name: 7}, 'name must be a string that is not empty. Received: 7'],
@@ -142,13 +200,6 @@ describe('the input is checked when the layer is built, before a weight is made'
     );
     expect(tf.memory().numTensors).toBe(before);
   });
-
-  test('two inputs', () => {
-    const inputs = [tfl.input({shape: [3]}), tfl.input({shape: [3]})];
-    expect(() => resBatchNorm({name: 'bn'}).apply(inputs)).toThrow(
-      "ResBatchNorm 'bn': the input must be one tensor. Received: input shape [[null,3],[null,3]]",
-    );
-  });
 });
 
 describe('the type of the input is checked at each call', () => {
@@ -187,6 +238,12 @@ test('a layer without arguments has the defaults of the TF1 note', () => {
     center: true,
     scale: true,
     nonFiniteUpdates: 'skip',
+    unbiasedMovingVariance: false,
+    trackMovingStatistics: true,
+    renorm: false,
+    virtualBatchSize: null,
+    zeroDebiasMovingMean: false,
+    activation: 'linear',
     betaInitializer: {className: 'Zeros', config: {}},
     gammaInitializer: {className: 'Ones', config: {}},
     movingMeanInitializer: {className: 'Zeros', config: {}},

@@ -1,17 +1,27 @@
-/** The arguments of ResBatchNorm and their checks. */
-import * as tfl from '@tensorflow/tfjs-layers';
+/** The arguments of ResBatchNorm. */
+import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {describe, ValueError} from './errors.js';
+import type {Adjustment} from './batch/normalize_batch.js';
+import type {RenormClipping} from './batch/renorm_correction.js';
 
 /** tfjs-layers does not export the types of its arguments by name. */
 type LayerArgs = NonNullable<ConstructorParameters<typeof tfl.layers.Layer>[0]>;
-type BuiltInArgs = NonNullable<Parameters<typeof tfl.layers.batchNormalization>[0]>;
+export type BuiltInArgs = NonNullable<
+  Parameters<typeof tfl.layers.batchNormalization>[0]
+>;
+
+export type ActivationName = NonNullable<
+  Parameters<typeof tfl.layers.activation>[0]
+>['activation'];
 
 export interface ResBatchNormArgs extends LayerArgs {
   /** The axis of the channels, which is not normalized over; never 0. Default −1. */
   axis?: number;
-  /** Weight of the old value in the moving statistics, 0 to 1. Default 0.9. */
-  momentum?: number;
+  /**
+   * Weight of the old value in the moving statistics, 0 to 1; `null` for the plain average
+   * over all batches, whose count is a weight, num_batches_tracked. Default 0.9.
+   */
+  momentum?: number | null;
   /** Added to the variance under the root, > 0. Default 1e-3. */
   epsilon?: number;
   /** Whether to add beta. Default true. */
@@ -24,6 +34,46 @@ export interface ResBatchNormArgs extends LayerArgs {
    * Default `'skip'`.
    */
   nonFiniteUpdates?: 'skip' | 'propagate';
+  /**
+   * Whether the moving variance follows the unbiased variance of the batch, n/(n − 1) times
+   * the biased one, as in PyTorch and in fused TensorFlow. The batch itself is normalized with
+   * the biased one either way. Default false.
+   */
+  unbiasedMovingVariance?: boolean;
+  /**
+   * Whether there are moving statistics. If not, the batch's own are used in inference mode,
+   * too (PyTorch's `track_running_stats=False`). Default true.
+   */
+  trackMovingStatistics?: boolean;
+  /**
+   * Batch renormalization: in training, too, normalizes with moving statistics of its own
+   * (renorm_mean, renorm_stddev), as far as `renormClipping` lets it. Adds the weights
+   * moving_stddev, renorm_mean, renorm_stddev. Default false.
+   */
+  renorm?: boolean;
+  /** Bounds of the correction that renorm makes. Default none. */
+  renormClipping?: RenormClipping | null;
+  /** Weight of the old value in renorm_mean and renorm_stddev, 0 to 1. Default 0.99. */
+  renormMomentum?: number;
+  /**
+   * Ghost batch normalization: the number of examples in each of the parts that a batch is
+   * split into in training, to be normalized alone. It must divide the batch size.
+   * Default none.
+   */
+  virtualBatchSize?: number | null;
+  /**
+   * Whether the moving mean is corrected for having started at its initial value
+   * (tf.contrib's `zero_debias_moving_mean`). Adds the weights moving_mean_biased and
+   * moving_mean_local_step. Default false.
+   */
+  zeroDebiasMovingMean?: boolean;
+  /**
+   * Scales and shifts the normalized value in training, before gamma and beta. A function
+   * can't be saved: a layer that was loaded has none. Default none.
+   */
+  adjustment?: Adjustment | null;
+  /** Applied at the end, by its name in tfjs-layers. Default `'linear'`. */
+  activation?: ActivationName;
   /** Default `'zeros'`. */
   betaInitializer?: BuiltInArgs['betaInitializer'];
   /** Default `'ones'`. */
@@ -42,142 +92,27 @@ export interface ResBatchNormArgs extends LayerArgs {
   gammaConstraint?: BuiltInArgs['gammaConstraint'];
 }
 
-interface Rule {
-  expected: string;
-  accepts(value: unknown): boolean;
-}
+/** The arguments that the layer itself goes by, all of them there. */
+export type LayerOptions = ReturnType<typeof optionsOf>;
 
-const isNumber = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isFinite(value);
-
-const aBoolean: Rule = {
-  expected: 'true or false',
-  accepts: value => typeof value === 'boolean',
-};
-
-const aShape: Rule = {
-  expected: 'an array of positive integers and nulls',
-  accepts: value =>
-    Array.isArray(value) &&
-    value.every(size => size === null || (Number.isInteger(size) && size >= 0)),
-};
-
-/** Whether the built-in batch normalization, which parses them alike, takes the value. */
-function parsed(key: keyof BuiltInArgs, kind: string): Rule {
+/** What was given, and the defaults for the rest. */
+export function optionsOf(args: ResBatchNormArgs) {
   return {
-    expected: `${kind}, the name of one, or the config of one that is registered`,
-    accepts: value => {
-      try {
-        tfl.layers.batchNormalization({name: 'parser', [key]: value});
-        return true;
-      } catch {
-        return false;
-      }
-    },
+    axis: args.axis ?? -1,
+    // Null has a meaning of its own.
+    momentum: args.momentum === undefined ? 0.9 : args.momentum,
+    epsilon: args.epsilon ?? 1e-3,
+    center: args.center ?? true,
+    scale: args.scale ?? true,
+    nonFiniteUpdates: args.nonFiniteUpdates ?? ('skip' as const),
+    unbiasedMovingVariance: args.unbiasedMovingVariance ?? false,
+    trackMovingStatistics: args.trackMovingStatistics ?? true,
+    renorm: args.renorm ?? false,
+    renormClipping: args.renormClipping ?? null,
+    renormMomentum: args.renormMomentum ?? 0.99,
+    virtualBatchSize: args.virtualBatchSize ?? null,
+    zeroDebiasMovingMean: args.zeroDebiasMovingMean ?? false,
+    adjustment: args.adjustment ?? null,
+    activation: args.activation ?? ('linear' as const),
   };
-}
-
-const nothingOr = ({expected, accepts}: Rule): Rule => ({
-  expected: `${expected}, or null`,
-  accepts: value => value === null || accepts(value),
-});
-
-const rules: Record<keyof ResBatchNormArgs, Rule> = {
-  axis: {
-    expected: 'an integer other than 0, which is the axis of the batch',
-    accepts: value => Number.isInteger(value) && value !== 0,
-  },
-  momentum: {
-    expected: 'a number from 0 to 1, the weight of the old value',
-    accepts: value => isNumber(value) && value >= 0 && value <= 1,
-  },
-  epsilon: {
-    expected: 'a number greater than 0',
-    accepts: value => isNumber(value) && value > 0,
-  },
-  center: aBoolean,
-  scale: aBoolean,
-  nonFiniteUpdates: {
-    expected: "'skip' or 'propagate'",
-    accepts: value => value === 'skip' || value === 'propagate',
-  },
-  betaInitializer: parsed('betaInitializer', 'an initializer'),
-  gammaInitializer: parsed('gammaInitializer', 'an initializer'),
-  movingMeanInitializer: parsed('movingMeanInitializer', 'an initializer'),
-  movingVarianceInitializer: parsed('movingVarianceInitializer', 'an initializer'),
-  betaRegularizer: nothingOr(parsed('betaRegularizer', 'a regularizer')),
-  gammaRegularizer: nothingOr(parsed('gammaRegularizer', 'a regularizer')),
-  betaConstraint: nothingOr(parsed('betaConstraint', 'a constraint')),
-  gammaConstraint: nothingOr(parsed('gammaConstraint', 'a constraint')),
-  name: {
-    expected: 'a string that is not empty',
-    accepts: value => typeof value === 'string' && value !== '',
-  },
-  trainable: aBoolean,
-  dtype: {expected: "'float32'", accepts: value => value === 'float32'},
-  inputDType: {expected: "'float32'", accepts: value => value === 'float32'},
-  inputShape: aShape,
-  batchInputShape: aShape,
-  batchSize: {
-    expected: 'a positive integer',
-    accepts: value => Number.isInteger(value) && (value as number) > 0,
-  },
-  weights: {
-    expected: 'an array of tensors',
-    accepts: value =>
-      Array.isArray(value) && value.every(tensor => tensor?.dataId != null),
-  },
-};
-
-/** What other batch norms call an argument of this one. */
-const otherNames: Record<string, string> = {
-  decay: "It is 'momentum' here: the weight of the old value.",
-  eps: "It is 'epsilon' here.",
-  variance_epsilon: "It is 'epsilon' here.",
-  affine: "It is 'center' and 'scale' here.",
-  num_features: 'The number of channels is taken from the input.',
-  numFeatures: 'The number of channels is taken from the input.',
-  training: 'It belongs to the call: apply(x, {training: true}).',
-  is_training: 'It belongs to the call: apply(x, {training: true}).',
-  updates_collections: 'Update ops are collected by collectUpdateOps().',
-};
-
-/**
- * Checks the arguments and returns them.
- *
- * @throws ValueError that names the layer, the argument, what it expects and what came in.
- */
-export function checkArgs(args: unknown = {}): ResBatchNormArgs {
-  if (typeof args !== 'object' || args === null || Array.isArray(args)) {
-    throw new ValueError(
-      `ResBatchNorm: the arguments must be one object. Received: ${describe(args)}`,
-    );
-  }
-  const {name} = args as ResBatchNormArgs;
-  const layer =
-    typeof name === 'string' && name !== '' ? `ResBatchNorm '${name}'` : 'ResBatchNorm';
-  for (const [key, value] of Object.entries(args)) {
-    // tf.loadLayersModel adds this to the arguments of every layer.
-    if (value === undefined || key === 'customObjects') continue;
-    if (!Object.hasOwn(rules, key)) {
-      throw new ValueError(`${layer}: ${unknownArgument(key)}`);
-    }
-    const rule = rules[key as keyof ResBatchNormArgs];
-    if (!rule.accepts(value)) {
-      throw new ValueError(
-        `${layer}: ${key} must be ${rule.expected}. Received: ${describe(value)}`,
-      );
-    }
-  }
-  return args as ResBatchNormArgs;
-}
-
-function unknownArgument(key: string): string {
-  const camelCase = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  const hint =
-    otherNames[key] ??
-    (Object.hasOwn(rules, camelCase)
-      ? `Did you mean '${camelCase}'?`
-      : `Known are ${Object.keys(rules).join(', ')}.`);
-  return `there is no argument '${key}'. ${hint}`;
 }

@@ -124,7 +124,7 @@ test('weights load by name, into a model that has more', async () => {
   const weights = Object.fromEntries(
     model.weights
       .filter(({originalName}) => originalName.startsWith('bn/'))
-      .map(variable => [variable.originalName, variable.read() as tf.Tensor]),
+      .map(variable => [variable.originalName, tf.clone(variable.read())]),
   );
   larger.loadWeights(weights, false);
   for (const [i, weight] of larger.layers[1].getWeights().entries()) {
@@ -141,10 +141,10 @@ describe('a file whose moving statistics are no good', () => {
   });
 
   /** The artifacts with one weight left out or replaced. */
-  function changed(
+  async function changed(
     name: string,
     change: (tensor: tf.Tensor) => tf.Tensor | null,
-  ): tf.io.ModelArtifacts {
+  ): Promise<tf.io.ModelArtifacts> {
     const weights = tf.io.decodeWeights(
       artifacts.weightData as ArrayBuffer,
       artifacts.weightSpecs!,
@@ -158,8 +158,8 @@ describe('a file whose moving statistics are no good', () => {
       shape: tensor.shape,
       dtype: tensor.dtype as 'float32',
     }));
-    const bytes = kept.map(
-      ({tensor}) => new Uint8Array(tensor.dataSync().slice().buffer),
+    const bytes = await Promise.all(
+      kept.map(async ({tensor}) => new Uint8Array((await tensor.data()).slice().buffer)),
     );
     const weightData = Uint8Array.from(bytes.flatMap(part => Array.from(part))).buffer;
     return {...artifacts, weightSpecs: specs, weightData};
@@ -179,7 +179,7 @@ describe('a file whose moving statistics are no good', () => {
   ];
 
   test.each(cases)('%s %s', async (name, fault, change) => {
-    await expect(load(changed(name, change))).rejects.toMatchObject({
+    await expect(load(await changed(name, change))).rejects.toMatchObject({
       name: 'ValueError',
       message: expect.stringMatching(
         `^The moving statistics can't be loaded[^]*${name} ${fault.replace(/[[\]]/g, '\\$&')}\n`,
@@ -188,7 +188,7 @@ describe('a file whose moving statistics are no good', () => {
   });
 
   test('statistics alone missing is an error even if the load is not strict', async () => {
-    const without = changed('bn/moving_mean', () => null);
+    const without = await changed('bn/moving_mean', () => null);
     await expect(load(without, {strict: false})).rejects.toThrow(
       'bn/moving_mean is missing',
     );
@@ -208,7 +208,11 @@ describe('a file whose moving statistics are no good', () => {
     const weights = Object.fromEntries(
       model.weights.map(({originalName, shape}) => [
         originalName,
-        tf.fill(shape as number[], originalName === 'bn/moving_variance' ? NaN : 7),
+        tf.tensor1d(
+          new Float32Array(shape[0]!).fill(
+            originalName === 'bn/moving_variance' ? NaN : 7,
+          ),
+        ),
       ]),
     );
     expect(() => model.loadWeights(weights)).toThrow('bn/moving_variance holds NaN');

@@ -20,8 +20,9 @@ export const TRAINING_GRAD = 'ResBatchNormTrainingGrad';
 export const INFERENCE = 'ResBatchNormInference';
 
 /**
- * movingMean, movingVariance, mean, variance, skipped → the next movingMean, movingVariance
- * and skipped, a scalar that counts the updates skipped as non-finite.
+ * The moving statistics by name, and mean, variance, skipped → the next moving statistics, in
+ * the order of the inputs, and the next skipped, a scalar that counts the batches that were
+ * skipped as non-finite.
  */
 export const MOVING_STATISTICS = 'ResBatchNormMovingStatistics';
 
@@ -37,10 +38,6 @@ export type InferenceInputs = Record<
   'x' | 'gamma' | 'beta' | 'mean' | 'variance',
   TensorInfo
 >;
-export type MovingStatisticsInputs = Record<
-  'movingMean' | 'movingVariance' | 'mean' | 'variance' | 'skipped',
-  TensorInfo
->;
 
 /** Attributes of all kernels but MOVING_STATISTICS. */
 export interface NormAttrs {
@@ -48,9 +45,15 @@ export interface NormAttrs {
   epsilon: number;
 }
 
+/** By which rule the moving statistics follow the batch's; moving/ has them all. */
+export type RuleName = 'exponential' | 'cumulative' | 'zeroDebiased' | 'renorm';
+
 export interface MovingStatisticsAttrs {
   [name: string]: Attribute;
+  rule: RuleName;
   momentum: number;
+  renormMomentum: number;
+  epsilon: number;
   /** Whether a batch with a non-finite mean or variance leaves the statistics as they are. */
   skipNonFinite: boolean;
 }

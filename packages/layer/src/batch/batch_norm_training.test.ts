@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-import {normalValues} from '../../../testing/random';
+import {normalValues} from '../../../../testing/random';
 import {
+  channelMoments,
   channelOfEach,
   dot,
   finiteDifferences,
-  momentsOf,
   trainingReference,
-} from '../../../testing/reference';
+} from '../../../../testing/reference';
 import {batchNormTraining} from './batch_norm_training.js';
 
 const sizeOf = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
@@ -149,10 +149,10 @@ describe('accuracy', () => {
       const {
         mean: [yMean],
         variance: [yVariance],
-      } = momentsOf(await result.y.data(), channelOfEach([sizeOf(shape), 1], 1), 1);
+      } = channelMoments(await result.y.data(), [sizeOf(shape), 1], 1);
       expect(yMean).toBeCloseTo(0, 3);
       expect(Math.sqrt(yVariance * (1 + 1e-3))).toBeCloseTo(1, 3);
-      const expected = momentsOf(x, channelOfEach(shape, -1), 4);
+      const expected = channelMoments(x, shape, -1);
       await expect(result.mean).toBeAllclose(expected.mean, {
         rtol: 1e-6,
         atol: standardDeviation * 1e-6,

@@ -1,7 +1,7 @@
 import type {Tensor} from '@tensorflow/tfjs-core';
 
 import type {BatchNormOptions} from './batch_norm_training.js';
-import {describe, ValueError} from './errors.js';
+import {describe, ValueError} from '../errors.js';
 
 /** Throws a ValueError unless the axis is one of x's, and all that is per channel has
  * a value a channel. */

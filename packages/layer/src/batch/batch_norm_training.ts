@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-import {channelView} from './channel_view.js';
+import {channelView} from '../channel_view.js';
 import {checkNormInputs} from './check_norm_inputs.js';
 import {emptyBatch} from './empty_batch.js';
-import {TRAINING} from './kernels/kernel.js';
-import {runKernel} from './kernels/run_kernel.js';
-import './gradients/training_gradient.js';
+import {TRAINING} from '../kernels/kernel.js';
+import {runKernel} from '../kernels/run_kernel.js';
+import '../gradients/training_gradient.js';
 
 export interface BatchNormOptions {
   /** The axis of the channels; negative counts from the end. Default −1. */

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import type {BatchNormOptions} from './batch_norm_training.js';
-import {channelView} from './channel_view.js';
+import {channelView} from '../channel_view.js';
 import {checkNormInputs} from './check_norm_inputs.js';
 import {emptyBatch} from './empty_batch.js';
-import {INFERENCE} from './kernels/kernel.js';
-import {runKernel} from './kernels/run_kernel.js';
-import './gradients/inference_gradient.js';
+import {INFERENCE} from '../kernels/kernel.js';
+import {runKernel} from '../kernels/run_kernel.js';
+import '../gradients/inference_gradient.js';
 
 /**
  * Batch normalization in inference mode: as in training mode, with the mean and the variance

@@ -43,21 +43,23 @@ async function bundleOf(source) {
 }
 
 async function check(folder, {name, exports}) {
+  const hasCommonJs = exports['.'].require !== undefined;
   run(folder, 'npx', 'publint', '--strict');
   const packed = mkdtempSync(path.join(tmpdir(), 'resbatchnorm-'));
   try {
     run(folder, 'npm', 'pack', '--silent', '--pack-destination', packed);
     const [tarball] = readdirSync(packed);
-    run(folder, 'npx', 'attw', '--profile', 'node16', path.join(packed, tarball));
+    const profile = hasCommonJs ? 'node16' : 'esm-only';
+    run(folder, 'npx', 'attw', '--profile', profile, path.join(packed, tarball));
   } finally {
     rmSync(packed, {recursive: true});
   }
-  if (!exports?.['.']?.require) return;
   const modules = ['--input-type=module', '-e', `await import('${name}')`];
   run(root, process.execPath, ...modules);
-  run(root, process.execPath, '-e', `require('${name}')`);
+  if (hasCommonJs) run(root, process.execPath, '-e', `require('${name}')`);
+  if (!(name in registered)) return;
   const bundle = await bundleOf(`import '${name}';`);
-  for (const text of registered[name] ?? []) {
+  for (const text of registered[name]) {
     if (!bundle.includes(text))
       throw new Error(`a bundler drops ${text}: see "sideEffects"`);
   }

@@ -177,7 +177,7 @@ test('a model without a batch-norm layer is an error that says so', () => {
 });
 
 test('a layer without moving statistics has no update ops to check', () => {
-  const tracked = resBatchNorm({name: 'tracked', inputShape: [3]});
+  const tracked = new ResBatchNorm({name: 'tracked', inputShape: [3]});
   const untracked = new ResBatchNorm({trackMovingStatistics: false});
   expect(paths(tfl.sequential({layers: [tracked, untracked]}))).toEqual(['tracked']);
 });

@@ -33,6 +33,7 @@ export default {
     {
       ...shared,
       displayName: 'node',
+      setupFilesAfterEnv: ['<rootDir>/testing/set_up_node.ts'],
       testMatch: [
         '<rootDir>/packages/{native,reference,resnet,verify-gpu}/src/**/*.test.ts',
       ],

@@ -3,11 +3,14 @@
  * passes: ResBatchNorm must, and the built-in must not, so that a case that has stopped to
  * mean anything fails.
  */
+import {
+  inferenceReference,
+  normalValues,
+  trainingReference,
+} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../testing/random';
-import {inferenceReference, trainingReference} from '../../../testing/reference';
 import {resBatchNorm, type ResBatchNormArgs} from './index.js';
 
 type Layer = tfl.layers.Layer;

@@ -42,7 +42,7 @@ const aBoolean: Rule = {
 };
 
 const aShape: Rule = {
-  expected: 'an array of positive integers and nulls',
+  expected: 'an array of integers, none of them negative, and nulls',
   accepts: value =>
     Array.isArray(value) &&
     value.every(size => size === null || (Number.isInteger(size) && size >= 0)),

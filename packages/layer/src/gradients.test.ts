@@ -2,16 +2,16 @@
  * Gradients against finite differences of the float64 reference, for every scale, center,
  * axis, phase and variant.
  */
-import * as tf from '@tensorflow/tfjs-core';
-
-import {normalValues} from '../../../testing/random';
 import {
   dot,
   finiteDifferences,
   inferenceReference,
-  trainingReference,
+  normalValues,
   type Problem,
-} from '../../../testing/reference';
+  trainingReference,
+} from '@resbatchnorm/reference';
+import * as tf from '@tensorflow/tfjs-core';
+
 import {collectUpdateOps, resBatchNorm, type ResBatchNormArgs} from './index.js';
 
 const shape = [4, 3, 2, 3];

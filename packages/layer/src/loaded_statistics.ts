@@ -54,7 +54,7 @@ function byVariableName(weights: NamedTensorMap): Map<string, Tensor> {
 
 function statisticsOf(layer: ResBatchNorm): LayerVariable[] {
   return layer.weights.filter(({originalName}) =>
-    /\/(moving_|renorm_|num_batches_tracked)/.test(originalName),
+    /\/(moving_|renorm_|num_batches_tracked)[^/]*$/.test(originalName),
   );
 }
 

@@ -1,7 +1,7 @@
+import {normalValues} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../testing/random';
 import {ResBatchNorm, resBatchNorm} from './index.js';
 
 const x = () => tf.tensor(normalValues(32, {mean: 3}), [8, 4]);
@@ -39,6 +39,28 @@ test('thawing the outer model leaves a frozen inner model frozen', () => {
   outer.trainable = false;
   outer.trainable = true;
   expect(updated(outer, inner, direct)).toEqual([false, true]);
+});
+
+test('thawing the inner model leaves it frozen by the outer one', () => {
+  const {inner, encoder, outer} = nest();
+  outer.trainable = false;
+  encoder.trainable = false;
+  encoder.trainable = true;
+  expect(inner.trainable).toBe(false);
+  outer.trainable = true;
+  expect(updated(outer, inner)).toEqual([true]);
+});
+
+test('a layer that two models share is frozen by either', () => {
+  const layer = resBatchNorm({inputShape: [4]});
+  const a = tfl.sequential({layers: [layer]});
+  const b = tfl.model({inputs: a.inputs, outputs: a.outputs});
+  a.trainable = false;
+  b.trainable = false;
+  b.trainable = true;
+  expect(layer.trainable).toBe(false);
+  a.trainable = true;
+  expect(layer.trainable).toBe(true);
 });
 
 test('a layer frozen itself stays frozen when the model is frozen and thawed', () => {

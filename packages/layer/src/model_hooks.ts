@@ -7,7 +7,7 @@
 import type {NamedTensorMap} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {children, isModel, isResBatchNorm, resBatchNorms} from './layer_tree.js';
+import {resBatchNorms} from './layer_tree.js';
 import {checkLoadedStatistics} from './loaded_statistics.js';
 
 type Model = tfl.LayersModel;
@@ -35,18 +35,10 @@ function hookTrainable(container: Model): void {
       set!.call(this, trainable);
       // A Sequential sets the trainable of a model of its own, and to what it is already, at
       // every build; that must not thaw what a model around it froze.
-      if (changes) setFrozenByModel(this, !trainable);
+      if (!changes) return;
+      for (const layer of resBatchNorms(this)) layer.setFrozenBy(this, !trainable);
     },
   });
-}
-
-/** Tells the ResBatchNorm layers of a model, those of models within it included. */
-function setFrozenByModel(layer: tfl.layers.Layer, frozen: boolean): void {
-  for (const child of children(layer)) {
-    if (isResBatchNorm(child)) child.setFrozenByModel(frozen);
-    // A model that is frozen itself stays so when the one around it is thawed.
-    else setFrozenByModel(child, frozen || (isModel(child) && !child.trainable));
-  }
 }
 
 function hookLoadWeights(container: Model): void {

@@ -3,16 +3,16 @@
  * statistics. The seed is printed when a case fails, with the smallest case that does;
  * FAST_CHECK_SEED sets it.
  */
-import * as tf from '@tensorflow/tfjs-core';
-import fc from 'fast-check';
-
-import {normalValues} from '../../../testing/random';
 import {
   dot,
   finiteDifferences,
-  trainingReference,
+  normalValues,
   type Problem,
-} from '../../../testing/reference';
+  trainingReference,
+} from '@resbatchnorm/reference';
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+
 import {resBatchNorm} from './index.js';
 
 declare const backendUnderTest: string;

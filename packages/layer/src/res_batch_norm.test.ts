@@ -1,8 +1,7 @@
+import {channelMoments, normalValues} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../testing/random';
-import {channelMoments} from '../../../testing/reference';
 import {ResBatchNorm, resBatchNorm} from './index.js';
 
 const values = (shape: number[], options = {}) =>

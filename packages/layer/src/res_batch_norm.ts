@@ -73,7 +73,8 @@ export class ResBatchNorm extends tfl.layers.Layer {
   /** Null before the layer is built, and where it has none. */
   private moving: MovingStatistics | null = null;
 
-  private frozenByModel = false;
+  private readonly frozenBy = new Set<tfl.LayersModel>();
+  private isApplied = false;
   private madeCount = 0;
   private runCount = 0;
 
@@ -92,7 +93,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
    * layer is in inference mode whatever the call says.
    */
   override get trainable(): boolean {
-    return super.trainable && !this.frozenByModel;
+    return super.trainable && this.frozenBy.size === 0;
   }
 
   override set trainable(trainable: boolean) {
@@ -190,7 +191,12 @@ export class ResBatchNorm extends tfl.layers.Layer {
     kwargs?: Kwargs,
   ): Tensors | SymbolicTensors {
     checkInputType(this.name, inputs);
-    return super.apply(inputs, kwargs);
+    this.isApplied = true;
+    try {
+      return super.apply(inputs, kwargs);
+    } finally {
+      this.isApplied = false;
+    }
   }
 
   override call(inputs: Tensors, kwargs: Kwargs): tf.Tensor {
@@ -198,6 +204,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
     const call = checkCall(this, inputs, {
       ...(usesBatch && kwargs),
       virtualBatchSize: usesBatch ? this.options.virtualBatchSize : null,
+      isApplied: this.isApplied,
     });
     return tf.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
@@ -260,7 +267,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
   override getConfig(): tf.serialization.ConfigDict {
     return {
       ...super.getConfig(),
-      // What was set on the layer itself; a model says for itself whether it is frozen.
+      // What was set on the layer itself. That a model was frozen is not saved by tfjs-layers.
       trainable: super.trainable,
       ...savedOptions(this.name, this.options),
       ...this.objects.getConfig(),
@@ -268,8 +275,17 @@ export class ResBatchNorm extends tfl.layers.Layer {
   }
 
   /** @internal Called when a model around the layer is frozen or thawed. */
-  setFrozenByModel(frozen: boolean): void {
-    this.frozenByModel = frozen;
+  setFrozenBy(model: tfl.LayersModel, frozen: boolean): void {
+    if (frozen) {
+      this.frozenBy.add(model);
+      return;
+    }
+    // A Sequential makes a model of this name for itself at every build, frozen as it is.
+    for (const other of this.frozenBy) {
+      if (other === model || other.name === `${model.name}_model`) {
+        this.frozenBy.delete(other);
+      }
+    }
   }
 
   protected override disposeWeights(): number {

@@ -112,7 +112,7 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
   [{dtype: 'int32'}, 'dtype must be \'float32\'. Received: "int32"'],
   [
     {inputShape: 3},
-    'inputShape must be an array of positive integers and nulls. Received: 3',
+    'inputShape must be an array of integers, none of them negative, and nulls. Received: 3',
   ],
   [{batchSize: 0}, 'batchSize must be a positive integer. Received: 0'],
   [{weights: {}}, 'weights must be an array of tensors. Received: {}'],

@@ -1,7 +1,7 @@
+import {normalValues} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../testing/random';
 import {ResBatchNorm, resBatchNorm} from './index.js';
 
 const exact = {rtol: 0, atol: 0};
@@ -130,6 +130,21 @@ test('weights load by name, into a model that has more', async () => {
   for (const [i, weight] of larger.layers[1].getWeights().entries()) {
     await expect(weight).toBeAllclose(model.layers[1].getWeights()[i], exact);
   }
+});
+
+test('a name that looks like a statistic is not one', async () => {
+  const layer = resBatchNorm({name: 'enc/moving_bn', inputShape: [2]});
+  const model = tfl.sequential({layers: [layer]});
+  layer.setWeights(
+    [
+      [-1, 1],
+      [-2, 2],
+      [0, 0],
+      [1, 1],
+    ].map(values => tf.tensor1d(values)),
+  );
+  const loaded = await load(await artifactsOf(model));
+  await expect(loaded.getWeights()[0]).toBeAllclose([-1, 1], exact);
 });
 
 describe('a file whose moving statistics are no good', () => {

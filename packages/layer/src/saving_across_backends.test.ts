@@ -3,10 +3,10 @@
  * constants in the tests of every backend: each must save just them, and give back just them
  * after loading, so any backend can load what any other has saved.
  */
+import {normalValues} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../testing/random';
 import {resBatchNorm} from './index.js';
 
 const seeds = {gamma: 1, beta: 2, moving_mean: 3, moving_variance: 4};

@@ -1,7 +1,7 @@
+import {normalValues} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../testing/random';
 import {collectUpdateOps, resBatchNorm, type ResBatchNorm} from './index.js';
 
 const batch = (seed = 1) => tf.tensor(normalValues(24, {seed, mean: 2}), [8, 3]);

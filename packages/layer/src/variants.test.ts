@@ -1,9 +1,8 @@
 /** The variants of ResBatchNorm, each against what its peer does, computed by hand here. */
+import {channelMoments, normalValues, trainingReference} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../testing/random';
-import {channelMoments, trainingReference} from '../../../testing/reference';
 import {isMaskedInGraph} from './batch/mask_source.js';
 import {collectUpdateOps, resBatchNorm, type ResBatchNorm} from './index.js';
 

@@ -1,8 +1,8 @@
 /** What the tests of functions over models share. */
+import {normalValues} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../testing/random';
 import {isBatchNorm} from '../src/layer_tree';
 
 /** Calls a layer on symbolic tensors. */

@@ -1,13 +1,13 @@
-import * as tf from '@tensorflow/tfjs-core';
-
-import {normalValues} from '../../../../testing/random';
 import {
   channelMoments,
   channelOfEach,
   dot,
   finiteDifferences,
+  normalValues,
   trainingReference,
-} from '../../../../testing/reference';
+} from '@resbatchnorm/reference';
+import * as tf from '@tensorflow/tfjs-core';
+
 import {batchNormTraining} from './batch_norm_training.js';
 
 const sizeOf = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
@@ -160,6 +160,15 @@ describe('accuracy', () => {
       await expect(result.variance).toBeAllclose(expected.variance, {rtol: 1e-4});
     },
   );
+
+  test('a mean of 10⁴ over a million values', async () => {
+    const n = 1 << 20;
+    const x = tf.tensor(normalValues(n, {mean: 1e4}), [n / 64, 64, 1]);
+    const {y, mean, variance} = batchNormTraining(x);
+    await expect(mean).toBeAllclose([1e4], {rtol: 1e-6});
+    await expect(variance).toBeAllclose([1], {rtol: 5e-3});
+    await expect(tf.mean(tf.mean(tf.square(y), 0))).toBeAllclose([0.999], {rtol: 1e-3});
+  });
 
   test('gradients where the mean is 10⁴ times the standard deviation', async () => {
     const shape = [64, 2];

@@ -29,17 +29,17 @@ export interface NormalizedBatch<T extends tf.Tensor = tf.Tensor> {
  *     y = gamma·(x − mean)/√(variance + epsilon) + beta
  *
  * with the mean and the biased variance of the batch itself; for an empty batch both are 0. The gradients of x, gamma and
- * beta are computed in closed form by one kernel, and can be differentiated once more.
+ * beta are computed in closed form by one kernel, and can be differentiated again.
  *
  * @param x Values, of rank 2 or more, with one dimension of size `channels`; float32.
- * @param gamma Scale, [channels]; `null` for none.
- * @param beta Offset, [channels]; `null` for none.
+ * @param gamma Scale, [channels]; `null`, the default, for none.
+ * @param beta Offset, [channels]; `null`, the default, for none.
  * @throws ValueError if the rank, the axis or the number of channels does not fit.
  */
 export function batchNormTraining<T extends tf.Tensor>(
   x: T,
-  gamma: tf.Tensor1D | null,
-  beta: tf.Tensor1D | null,
+  gamma: tf.Tensor1D | null = null,
+  beta: tf.Tensor1D | null = null,
   {axis = -1, epsilon = 1e-3}: BatchNormOptions = {},
 ): NormalizedBatch<T> {
   checkNormInputs('batchNormTraining', x, {gamma, beta}, {axis, epsilon});

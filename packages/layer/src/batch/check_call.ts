@@ -21,13 +21,15 @@ interface ToCheck {
   mask?: tf.Tensor | null;
   batchWeights?: tf.Tensor | null;
   virtualBatchSize: number | null;
+  /** Whether the call came through `apply`, not from a wrapper straight to `call`. */
+  isApplied: boolean;
 }
 
 /** @throws ValueError that names the layer and what does not fit. */
 export function checkCall(
   layer: Layer,
   inputs: tf.Tensor | tf.Tensor[],
-  {mask, batchWeights, virtualBatchSize}: ToCheck,
+  {mask, batchWeights, virtualBatchSize, isApplied}: ToCheck,
 ): CallOptions {
   const refuse = (what: string, received: unknown): never => {
     throw new ValueError(
@@ -49,26 +51,27 @@ export function checkCall(
     );
   }
   // tfjs-layers hands one object of arguments to all layers of a model and takes no mask out of
-  // it again. Only a call with a tensor, not with a list of them, is surely not by a model.
-  const isByModel = Array.isArray(inputs) && isInGraph(layer);
+  // it again. What a model or a wrapper calls a layer with may be the mask of another.
+  const isByUser = isApplied && !(Array.isArray(inputs) && isInGraph(layer));
   const expected = x.shape.slice(0, -1);
-  const fits = mask == null || util.arraysEqual(mask.shape, expected);
-  if (!isByModel && !fits) {
+  const fits = mask != null && util.arraysEqual(mask.shape, expected);
+  if (isByUser && mask != null && !fits) {
     refuse(
       `the mask must have the shape of the input less its last dimension, ${describe(expected)}`,
-      mask!.shape,
+      mask.shape,
     );
   }
-  const isOwn = fits && (!isByModel || isMaskedInGraph(layer));
+  const isOwn = fits && (isByUser || (isApplied && isMaskedInGraph(layer)));
   const call = {
     x,
     shortcut,
-    mask: isOwn ? (mask ?? null) : null,
+    mask: isOwn ? mask : null,
     batchWeights: batchWeights ?? null,
   };
   if (virtualBatchSize !== null) {
-    if (call.mask !== null)
+    if (call.mask !== null) {
       refuse("virtualBatchSize can't be used with a mask", call.mask.shape);
+    }
     if (batchWeights != null) {
       refuse("virtualBatchSize can't be used with batchWeights", batchWeights.shape);
     }

@@ -1,4 +1,4 @@
-import type {Tensor} from '@tensorflow/tfjs-core';
+import {Tensor} from '@tensorflow/tfjs-core';
 
 import type {BatchNormOptions} from './batch_norm_training.js';
 import {describe, ValueError} from '../errors.js';
@@ -16,6 +16,7 @@ export function checkNormInputs(
       `${op}: ${name} must be ${expected}. Received: ${describe(received)}`,
     );
   };
+  if (!(x instanceof Tensor)) refuse('x', 'a tensor', x);
   if (x.rank < 2) refuse('x', 'of rank 2 or more', x.shape);
   if (x.dtype !== 'float32') refuse('x', 'float32', x.dtype);
   if (!Number.isInteger(axis) || axis < -x.rank || axis >= x.rank) {

@@ -14,10 +14,15 @@ export function isInGraph(layer: Layer): boolean {
 
 /** Whether in the graph a mask reaches the (first) input of the layer. */
 export function isMaskedInGraph(layer: Layer): boolean {
-  return layer.inboundNodes.some(({inputTensors}) => carriesMask(inputTensors[0]));
+  const seen = new Set<object>();
+  return layer.inboundNodes.some(({inputTensors}) => carriesMask(inputTensors[0], seen));
 }
 
-function carriesMask({sourceLayer, nodeIndex}: tfl.SymbolicTensor): boolean {
+/** Asks each node once: residual networks have more paths than can be walked. */
+function carriesMask(
+  {sourceLayer, nodeIndex}: tfl.SymbolicTensor,
+  seen: Set<object>,
+): boolean {
   const {maskZero, returnSequences} = sourceLayer as Layer & {
     maskZero?: boolean;
     returnSequences?: boolean;
@@ -27,5 +32,7 @@ function carriesMask({sourceLayer, nodeIndex}: tfl.SymbolicTensor): boolean {
   // A recurrent layer that returns its last output has used the mask up.
   if (!sourceLayer.supportsMasking || returnSequences === false) return false;
   const node = sourceLayer.inboundNodes[nodeIndex];
-  return node?.inputTensors.some(carriesMask) ?? false;
+  if (node === undefined || seen.has(node)) return false;
+  seen.add(node);
+  return node.inputTensors.some(tensor => carriesMask(tensor, seen));
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-import {channelAxis} from '../channel_view.js';
+import {channelView} from '../channel_view.js';
+import {channelSum, squeezeInner} from '../kernels/composed/per_channel.js';
 import {constant} from './constant.js';
 
 /** A weight for each value of x, or an array that broadcasts to that. */
@@ -21,26 +22,34 @@ export interface WeightedMoments {
 
 /**
  * Σwx/Σw and Σw(x − mean)²/Σw for each channel, gradients included: the moments of masks
- * (weights 0 and 1) and of weights an example.
+ * (weights 0 and 1) and of weights an example. As without weights, a rough mean comes first.
  */
 export function weightedMoments(
   x: tf.Tensor,
   axis: number,
   {weights, offset}: Weighting,
 ): WeightedMoments {
-  const channel = channelAxis(x.rank, axis);
-  const axes = x.shape.map((_, i) => i).filter(i => i !== channel);
-  const perValue = tf.broadcastTo(weights, x.shape);
-  const count = tf.sum(perValue, axes, true);
+  const view = channelView(x.shape, axis);
+  const squeezed = (tensor: tf.Tensor) => squeezeInner(tf.reshape(tensor, view));
+  const values = squeezed(x);
+  const perValue = squeezed(tf.broadcastTo(weights, x.shape));
+  const count = channelSum(perValue);
   const divisor = withoutZeros(tf.add(count, offset));
-  const mean = tf.div(tf.sum(tf.mul(x, perValue), axes, true), divisor);
-  const squares = tf.mul(tf.square(tf.sub(x, mean)), perValue);
-  const variance = tf.div(tf.sum(squares, axes, true), divisor);
-  const channels: [number] = [x.shape[channel]];
+  const roughMean = tf.div(channelSum(tf.mul(values, perValue)), divisor);
+  const centered = tf.sub(values, roughMean);
+  const residual = tf.div(
+    tf.sub(
+      channelSum(tf.mul(centered, perValue)),
+      tf.mul(roughMean, tf.sub(divisor, count)),
+    ),
+    divisor,
+  );
+  const squares = tf.mul(tf.square(tf.sub(centered, residual)), perValue);
+  const perChannel = (tensor: tf.Tensor) => tf.reshape(tensor, [view[1]]) as tf.Tensor1D;
   return {
-    mean: tf.reshape(mean, channels),
-    variance: tf.reshape(variance, channels),
-    count: tf.reshape(count, channels),
+    mean: perChannel(tf.add(roughMean, residual)),
+    variance: perChannel(tf.div(channelSum(squares), divisor)),
+    count: perChannel(count),
   };
 }
 

@@ -1,7 +1,7 @@
+import {normalValues} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../../testing/random';
 import {resBatchNorm} from '../index.js';
 import {freezeBatchNorm, unfreezeBatchNorm} from './freeze_batch_norm.js';
 

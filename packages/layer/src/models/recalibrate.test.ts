@@ -1,8 +1,7 @@
+import {channelMoments, normalValues} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../../testing/random';
-import {channelMoments} from '../../../../testing/reference';
 import {on, setWeights} from '../../testing/models.js';
 import {resBatchNorm, type ResBatchNormArgs} from '../index.js';
 import type {Batches} from './recalibrated_batches.js';

@@ -15,6 +15,8 @@ import {checkModel} from './check_model.js';
 import {consistentStatistics} from './consistent_statistics.js';
 import {setWeightsByName, weightsByName} from './copy_layer.js';
 import {overrideCall, type Call} from './override_call.js';
+import {squeezeInner} from '../kernels/composed/per_channel.js';
+import {moments} from '../kernels/composed/training.js';
 import {PooledMoments, type Moments} from './pooled_moments.js';
 import {checkBatches, eachBatch, inputsIn, type Batches} from './recalibrated_batches.js';
 
@@ -194,14 +196,20 @@ function momentsOf(
 ): Moments {
   return tf.tidy(() => {
     const {axis} = layer.getConfig() as {axis: number};
-    const call = checkCall(layer, inputs, {mask, virtualBatchSize: null});
+    // A model passes a list on; a wrapper a tensor, with a mask that is not the layer's.
+    const isApplied = Array.isArray(inputs);
+    const call = checkCall(layer, inputs, {mask, virtualBatchSize: null, isApplied});
     const {x, weighting} = weigh(tf.cast(call.x, 'float32'), call.mask, null);
     if (weighting !== null) {
       return {...weightedMoments(x, axis, weighting)};
     }
     const view = channelView(x.shape, axis);
-    const {mean, variance} = tf.moments(tf.reshape(x, view), [0, 2]);
-    return {mean, variance, count: tf.scalar(view[0] * view[2])};
+    const {mean, variance} = moments(squeezeInner(tf.reshape(x, view)));
+    return {
+      mean: tf.reshape(mean, [view[1]]),
+      variance: tf.reshape(variance, [view[1]]),
+      count: tf.scalar(view[0] * view[2]),
+    };
   });
 }
 

@@ -1,8 +1,8 @@
 /** Errors change nothing and leave nothing behind. */
+import {normalValues} from '@resbatchnorm/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {normalValues} from '../../../../testing/random';
 import {setWeights} from '../../testing/models.js';
 import {resBatchNorm, type ResBatchNormArgs} from '../index.js';
 import {freezeBatchNorm} from './freeze_batch_norm.js';

@@ -1,0 +1,14 @@
+/** What other programs of this repository take from the trainer: its model, data and files. */
+export {
+  type Batch,
+  makeBatch,
+  type Normalization,
+  normalizationOf,
+  trainingBatches,
+} from './batches.js';
+export {loadDigits} from './datasets/digits.js';
+export type {ImageDataset, LabelledImages} from './datasets/image_dataset.js';
+export {CosineSchedule} from './learning_rate.js';
+export {modelFiles} from './model_files.js';
+export type {NormName} from './options.js';
+export {resNet, type ResNetArgs} from './resnet.js';

@@ -1,0 +1,46 @@
+import {isBitExact, largestDifference, largestError} from './compare_values.js';
+
+const floats = (...values: number[]) => Float32Array.from(values);
+
+describe('largestError', () => {
+  it('is relative to the largest value expected', () => {
+    expect(largestError([1, -4.5, 0], [1, -4, 0])).toBe(0.125);
+    expect(largestError([1, 2], [1, 2])).toBe(0);
+  });
+
+  it.each([
+    ['of another length', [1], [1, 1]],
+    ['that are NaN', [NaN, 2, 3], [1, 2, 3]],
+    ['against NaN', [1, 2, 3], [1, NaN, 3]],
+    ['that are infinite', [Infinity, 1], [Infinity, 1]],
+  ])('is NaN for values %s', (_, actual, expected) => {
+    expect(largestError(actual, expected)).toBeNaN();
+  });
+});
+
+describe('largestDifference', () => {
+  it('is absolute', () => {
+    expect(largestDifference([1, -4.5, 0], [1, -4, 0])).toBe(0.5);
+  });
+
+  it('is NaN for NaN and for values of another length', () => {
+    expect(largestDifference([1, NaN, 3], [1, 2, 3])).toBeNaN();
+    expect(largestDifference([1], [1, 2])).toBeNaN();
+  });
+});
+
+describe('isBitExact', () => {
+  it('takes values that are the same, wherever they lie', () => {
+    const part = floats(9, 1, NaN, 9).subarray(1, 3);
+    expect(isBitExact(part, floats(1, NaN))).toBe(true);
+  });
+
+  it.each([
+    ['a bit off', floats(1), floats(1 + 2 ** -23)],
+    ['0 and −0', floats(0), floats(-0)],
+    ['of another length', floats(1), floats(1, 1)],
+    ['missing', floats(1), undefined],
+  ])('does not take what is %s', (_, a, b) => {
+    expect(isBitExact(a, b)).toBe(false);
+  });
+});

@@ -1,0 +1,89 @@
+import {atMost, equalTo, type WayReport} from './report.js';
+import {reportTable} from './table.js';
+import {verdictOf} from './verdict.js';
+
+const checks = [
+  atMost(1e-5, {group: 'forward', name: '5×3, axis 1', measured: 2e-7}),
+  atMost(1e-5, {group: 'forward', name: '7×9, axis 1', measured: 4.25e-7}),
+  equalTo(4200, {group: 'update ops', name: '21 layers × 200 steps', measured: 4200}),
+];
+
+const report: WayReport = {
+  way: 'cuda',
+  outcome: 'passed',
+  device: {name: 'Some GPU', isSoftware: false, versions: {TensorFlow: '2.20.0'}},
+  checks,
+  notMeasured: ['GPU memory: nvidia-smi does not tell it.'],
+  stepTimes: {
+    model: 'ResNet-20',
+    batchSize: 64,
+    imageShape: [32, 32, 3],
+    rounds: 30,
+    milliseconds: {res: 15, builtin: 30, none: 10},
+  },
+  seconds: 60,
+};
+
+/** The cells of each line of the table. */
+function rowsOf(...ways: WayReport[]): string[][] {
+  return reportTable({ways, verdict: verdictOf(ways)})
+    .split('\n')
+    .map(line => line.split('│').map(cell => cell.trim()))
+    .map(cells => (cells.length > 1 ? cells.slice(1, -1) : cells));
+}
+
+it('has a line for each group of checks, with the worst', () => {
+  const rows = rowsOf(report);
+  expect(rows).toContainEqual(['forward', '2 of 2', '4.3e-7', '≤ 1.0e-5', '7×9, axis 1']);
+  expect(rows).toContainEqual([
+    'update ops',
+    '1 of 1',
+    '4200',
+    '= 4200',
+    '21 layers × 200 steps',
+  ]);
+});
+
+it.each([1e-3, NaN])('shows a check that failed with %d', measured => {
+  const failed = atMost(1e-5, {group: 'forward', name: 'wrong', measured});
+  const rows = rowsOf({...report, outcome: 'failed', checks: [...checks, failed]});
+  const row = rows.find(([group]) => group === 'forward')!;
+  expect(row[1]).toBe('NO: 2 of 3');
+  expect(row[2]).toBe(measured === 1e-3 ? '1.0e-3' : 'NaN');
+  expect(row[4]).toBe('wrong');
+});
+
+it('has the times, and how many times longer than without a norm', () => {
+  const rows = rowsOf(report);
+  expect(rows).toContainEqual(['ResBatchNorm', '15.0', '1.50']);
+  expect(rows).toContainEqual(['tf.layers.batchNormalization', '30.0', '3.00']);
+  expect(rows).toContainEqual(['none', '10.0', '1.00']);
+});
+
+it('names the device, versions and what was not measured', () => {
+  const text = rowsOf(report).flat().join('\n');
+  expect(text).toContain('CUDA (tfjs-node-gpu): Some GPU, TensorFlow 2.20.0');
+  expect(text).toContain('Not measured: GPU memory: nvidia-smi does not tell it.');
+  expect(text).not.toContain('NOT A GPU');
+});
+
+it('marks a software device', () => {
+  const device = {...report.device!, isSoftware: true};
+  const [[heading]] = rowsOf({...report, device});
+  expect(heading).toContain('SOFTWARE, NOT A GPU');
+});
+
+it('has nothing but lines where no way is there', () => {
+  const absent: WayReport = {
+    way: 'webgpu',
+    outcome: 'absent',
+    problem: 'No driver.',
+    checks: [],
+    notMeasured: [],
+    seconds: 1,
+  };
+  expect(rowsOf(absent).flat().filter(Boolean)).toEqual([
+    'WebGPU (Dawn): absent. No driver.',
+    'No GPU was found: nothing was verified.',
+  ]);
+});

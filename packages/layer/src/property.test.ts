@@ -1,7 +1,7 @@
 /**
  * Random layers on random data, against the float64 reference: forward, gradients and moving
- * statistics. The seed is printed when a case fails, with the smallest case that does;
- * FAST_CHECK_SEED sets it.
+ * statistics. The seed is printed, and the smallest case if one fails;
+ * FAST_CHECK_SEED sets another.
  */
 import {
   dot,
@@ -18,7 +18,7 @@ import {resBatchNorm} from './index.js';
 declare const backendUnderTest: string;
 
 const runs = backendUnderTest === 'cpu' ? 2000 : 300;
-const seed = Number(process.env.FAST_CHECK_SEED ?? Date.now() % 2 ** 31);
+const seed = Number(process.env.FAST_CHECK_SEED ?? 20261124);
 
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 

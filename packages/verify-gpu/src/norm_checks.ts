@@ -20,9 +20,9 @@ const momentum = 0.9;
 // One for the output, one for the gradients.
 const trainingCalls = 2;
 
-// Relative to the largest value expected. Float32 itself has 6e-8; its sums of 50,000 values
-// were off by 8e-6 with TensorFlow on a CPU. A wrong formula is off by far more in the small
-// batches, such as the unbiased variance of 5 values by a quarter.
+// Relative to the largest value expected. Float32 itself has 6e-8; sums of 50,000 values by
+// TensorFlow's plain reductions on a CPU were off by 8e-6. A wrong formula is off by far more
+// in the small batches, such as the unbiased variance of 5 values by a quarter.
 const tolerance = 5e-5;
 
 /** Applies a layer to one batch and compares all that comes out of it. Leaks nothing. */

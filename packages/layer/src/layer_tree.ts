@@ -27,10 +27,6 @@ export function children(layer: Layer): Layer[] {
   return all.filter(child => child != null);
 }
 
-export function isModel(layer: Layer): layer is Model {
-  return 'layers' in layer;
-}
-
 // By name, as another copy of this module may have made the layer.
 export function isResBatchNorm(layer: Layer): layer is ResBatchNorm {
   return layer.getClassName() === 'ResBatchNorm';

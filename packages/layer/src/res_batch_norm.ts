@@ -5,7 +5,7 @@ import {ArgumentObjects} from './argument_objects.js';
 import {batchNormInference} from './batch/batch_norm_inference.js';
 import {checkCall, type CallOptions} from './batch/check_call.js';
 import {normalizeBatch} from './batch/normalize_batch.js';
-import {residualActivation, type ResidualActivation} from './batch/residual.js';
+import {residualEnd, type ResidualEnd} from './batch/residual.js';
 import {weigh} from './batch/weighting.js';
 import {channelAxis} from './channel_view.js';
 import {checkArgs} from './check_args.js';
@@ -66,7 +66,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
 
   private readonly options: LayerOptions;
   private readonly objects: ArgumentObjects;
-  private readonly activate: ResidualActivation;
+  private readonly end: ResidualEnd;
 
   private gamma: tfl.LayerVariable | null = null;
   private beta: tfl.LayerVariable | null = null;
@@ -84,7 +84,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
     super(checked);
     this.options = optionsOf(checked);
     this.objects = new ArgumentObjects(checked);
-    this.activate = residualActivation(this.options.activation);
+    this.end = residualEnd(this.options.activation);
     this.supportsMasking = true;
   }
 
@@ -208,23 +208,31 @@ export class ResBatchNorm extends tfl.layers.Layer {
     });
     return tf.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
-      const x = call.x.dtype === 'float32' ? call.x : tf.cast(call.x, 'float32');
-      const y = usesBatch ? this.normalizeByBatch(x, call) : this.normalizeByMoving(x);
-      return this.activate(y, call.shortcut);
+      return usesBatch ? this.normalizeByBatch(call) : this.normalizeByMoving(call);
     });
   }
 
-  private normalizeByMoving(x: tf.Tensor): tf.Tensor {
+  private normalizeByMoving({x, shortcut}: CallOptions): tf.Tensor {
     const {gamma, beta} = this.affine();
     const mean = this.moving!.read('moving_mean');
     const variance = this.moving!.read('moving_variance');
-    return batchNormInference(x, gamma, beta, mean, variance, this.options);
+    const {axis, epsilon} = this.options;
+    const y = batchNormInference(float32(x), gamma, beta, mean, variance, {
+      axis,
+      epsilon,
+      shortcut: shortcut && float32(shortcut),
+      activation: this.end.fused,
+    });
+    return this.end.afterFused(y);
   }
 
-  private normalizeByBatch(x: tf.Tensor, {mask, batchWeights}: CallOptions): tf.Tensor {
+  private normalizeByBatch({x, shortcut, mask, batchWeights}: CallOptions): tf.Tensor {
     const {options, moving} = this;
     const {gamma, beta} = this.affine();
-    const weighed = x.size > 0 ? weigh(x, mask, batchWeights) : {x, weighting: null};
+    const weighed =
+      x.size > 0
+        ? weigh(float32(x), mask, batchWeights)
+        : {x: float32(x), weighting: null};
     const {y, mean, variance, count} = normalizeBatch(weighed.x, gamma, beta, {
       ...options,
       weighting: weighed.weighting,
@@ -235,6 +243,8 @@ export class ResBatchNorm extends tfl.layers.Layer {
             clipping: options.renormClipping,
           }
         : null,
+      shortcut: shortcut && float32(shortcut),
+      end: this.end,
     });
     if (moving !== null && x.size > 0) {
       this.updateMovingStatistics({
@@ -292,6 +302,10 @@ export class ResBatchNorm extends tfl.layers.Layer {
     this.moving?.dispose();
     return super.disposeWeights();
   }
+}
+
+function float32(x: tf.Tensor): tf.Tensor {
+  return x.dtype === 'float32' ? x : tf.cast(x, 'float32');
 }
 
 /** Makes a {@link ResBatchNorm}, as the functions of `tf.layers` do. */

@@ -1,17 +1,17 @@
 /** ResBatchNorm on the current backend against float64 on the host. */
 import {resBatchNorm} from '@resbatchnorm/layer';
-import {normalValues} from '@resbatchnorm/reference';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
-
 import {
   type Batch,
   gradientsOf,
+  largestError,
   normalize,
+  normalValues,
   type Statistics,
   statisticsOf,
-} from './batch_norm_float64.js';
-import {largestError} from './compare_values.js';
+} from '@resbatchnorm/reference';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+
 import {caseName, type NormCase} from './norm_cases.js';
 import {atMost, type Check} from './report.js';
 

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import type {BatchNormOptions} from './batch_norm_training.js';
-import {channelView} from '../channel_view.js';
+import {channelAxis} from '../channel_view.js';
 import {checkNormInputs} from './check_norm_inputs.js';
 import {emptyBatch} from './empty_batch.js';
-import {INFERENCE} from '../kernels/kernel.js';
+import {ACTIVATED_INFERENCE, INFERENCE} from '../kernels/kernel.js';
 import {runKernel} from '../kernels/run_kernel.js';
 import '../gradients/inference_gradient.js';
 
@@ -18,21 +18,24 @@ export function batchNormInference<T extends tf.Tensor>(
   beta: tf.Tensor1D | null,
   mean: tf.Tensor1D,
   variance: tf.Tensor1D,
-  {axis = -1, epsilon = 1e-3}: BatchNormOptions = {},
+  options: BatchNormOptions = {},
 ): T {
-  checkNormInputs(
-    'batchNormInference',
-    x,
-    {gamma, beta, mean, variance},
-    {axis, epsilon},
-  );
+  const {axis = -1, epsilon = 1e-3, shortcut = null, activation = 'linear'} = options;
+  checkNormInputs('batchNormInference', x, {gamma, beta, mean, variance}, options);
   return tf.tidy(() => {
-    const view = channelView(x.shape, axis);
-    const channels: [number] = [view[1]];
+    const channels: [number] = [x.shape.at(axis)!];
     const affine = {gamma: gamma ?? tf.ones(channels), beta: beta ?? tf.zeros(channels)};
-    if (x.size === 0) return emptyBatch(x, affine);
-    const inputs = {x: tf.reshape(x, view), ...affine, mean, variance};
-    const [y] = runKernel(INFERENCE, inputs, {epsilon});
-    return tf.reshape(y, x.shape) as T;
+    if (x.size === 0) return emptyBatch(x, affine, shortcut);
+    const [y] = runKernel(
+      activation === 'linear' ? INFERENCE : ACTIVATED_INFERENCE,
+      {x, ...affine, mean, variance, ...(shortcut !== null && {shortcut})},
+      {
+        axis: channelAxis(x.rank, axis),
+        epsilon,
+        activation,
+        hasShortcut: shortcut !== null,
+      },
+    );
+    return y as T;
   });
 }

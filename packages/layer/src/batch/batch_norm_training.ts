@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-import {channelView} from '../channel_view.js';
+import {channelAxis} from '../channel_view.js';
 import {checkNormInputs} from './check_norm_inputs.js';
 import {emptyBatch} from './empty_batch.js';
-import {TRAINING} from '../kernels/kernel.js';
+import {ACTIVATED_TRAINING, TRAINING, type FusedActivation} from '../kernels/kernel.js';
 import {runKernel} from '../kernels/run_kernel.js';
 import '../gradients/training_gradient.js';
 
@@ -12,6 +12,10 @@ export interface BatchNormOptions {
   axis?: number;
   /** Added to the variance under the root. Default 1e-3. */
   epsilon?: number;
+  /** Added to the normalized value before the activation, in the shape of x. Default none. */
+  shortcut?: tf.Tensor | null;
+  /** Applied at the end, by the same kernel. Default `'linear'`. */
+  activation?: FusedActivation;
 }
 
 export interface NormalizedBatch<T extends tf.Tensor = tf.Tensor> {
@@ -26,10 +30,11 @@ export interface NormalizedBatch<T extends tf.Tensor = tf.Tensor> {
 /**
  * Batch normalization in training mode, over all axes but `axis`:
  *
- *     y = gamma·(x − mean)/√(variance + epsilon) + beta
+ *     y = activation(gamma·(x − mean)/√(variance + epsilon) + beta + shortcut)
  *
- * with the mean and the biased variance of the batch itself; for an empty batch both are 0. The gradients of x, gamma and
- * beta are computed in closed form by one kernel, and can be differentiated again.
+ * with the mean and the biased variance of the batch itself; for an empty batch both are 0. The
+ * gradients of x, gamma, beta and the shortcut are computed in closed form by one kernel, and
+ * can be differentiated again.
  *
  * @param x Values, of rank 2 or more, with one dimension of size `channels`; float32.
  * @param gamma Scale, [channels]; `null`, the default, for none.
@@ -40,22 +45,30 @@ export function batchNormTraining<T extends tf.Tensor>(
   x: T,
   gamma: tf.Tensor1D | null = null,
   beta: tf.Tensor1D | null = null,
-  {axis = -1, epsilon = 1e-3}: BatchNormOptions = {},
+  options: BatchNormOptions = {},
 ): NormalizedBatch<T> {
-  checkNormInputs('batchNormTraining', x, {gamma, beta}, {axis, epsilon});
+  const {axis = -1, epsilon = 1e-3, shortcut = null, activation = 'linear'} = options;
+  checkNormInputs('batchNormTraining', x, {gamma, beta}, options);
   return tf.tidy(() => {
-    const view = channelView(x.shape, axis);
-    const channels: [number] = [view[1]];
+    const channels: [number] = [x.shape.at(axis)!];
     const affine = {gamma: gamma ?? tf.ones(channels), beta: beta ?? tf.zeros(channels)};
     if (x.size === 0) {
-      const y = emptyBatch(x, affine);
+      const y = emptyBatch(x, affine, shortcut);
       const zeros = () => tf.zeros<tf.Rank.R1>(channels);
       return {y, mean: zeros(), variance: zeros()};
     }
-    const inputs = {x: tf.reshape(x, view), ...affine};
-    const [y, mean, variance] = runKernel(TRAINING, inputs, {epsilon});
+    const [y, mean, variance] = runKernel(
+      activation === 'linear' ? TRAINING : ACTIVATED_TRAINING,
+      {x, ...affine, ...(shortcut !== null && {shortcut})},
+      {
+        axis: channelAxis(x.rank, axis),
+        epsilon,
+        activation,
+        hasShortcut: shortcut !== null,
+      },
+    );
     return {
-      y: tf.reshape(y, x.shape) as T,
+      y: y as T,
       mean: mean as tf.Tensor1D,
       variance: variance as tf.Tensor1D,
     };

@@ -7,15 +7,15 @@ import * as tf from '@tensorflow/tfjs-core';
 export function emptyBatch<T extends tf.Tensor>(
   x: T,
   {gamma, beta}: {gamma: tf.Tensor1D; beta: tf.Tensor1D},
+  shortcut: tf.Tensor | null,
 ): T {
-  const identity = tf.customGrad((...inputs) => {
-    const [x, gamma, beta] = inputs as tf.Tensor[];
+  const identity = tf.customGrad((...args) => {
+    const [x, ...others] = args.slice(0, -1) as tf.Tensor[];
     const gradFunc = (dy: tf.Tensor) => [
       tf.clone(dy),
-      tf.zeros(gamma.shape),
-      tf.zeros(beta.shape),
+      ...others.map(({shape}) => tf.zeros(shape)),
     ];
     return {value: tf.clone(x), gradFunc};
   });
-  return identity(x, gamma, beta) as T;
+  return identity(x, gamma, beta, ...(shortcut === null ? [] : [shortcut])) as T;
 }

@@ -1,13 +1,14 @@
 /**
  * Training mode with all its variants. What each does stands in a file of its own; this says
  * in which order they come: the moments, the normalization, the correction of the normalized
- * value, gamma and beta.
+ * value, gamma and beta, the end of a residual block. Without variants it is one kernel.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
 import {perChannelShape} from '../channel_view.js';
 import {batchNormTraining} from './batch_norm_training.js';
 import {renormCorrection, type RenormClipping} from './renorm_correction.js';
+import type {ResidualEnd} from './residual.js';
 import {overVirtualBatches} from './virtual_batches.js';
 import {weightedMoments, type Weighting} from './weighted_moments.js';
 
@@ -25,6 +26,8 @@ export interface Variant {
   virtualBatchSize?: number | null;
   renorm?: {mean: tf.Tensor; stddev: tf.Tensor; clipping: RenormClipping | null} | null;
   adjustment?: Adjustment | null;
+  shortcut?: tf.Tensor | null;
+  end: ResidualEnd;
 }
 
 export interface VariantResult {
@@ -44,10 +47,34 @@ export function normalizeBatch(
   beta: Affine,
   variant: Variant,
 ): VariantResult {
-  const {axis, epsilon, renorm, adjustment} = variant;
-  const isCorrected = renorm != null || adjustment != null;
-  if (!isCorrected || x.size === 0) return normalize(x, gamma, beta, variant);
+  const {axis, epsilon, shortcut = null, end} = variant;
+  if (isPlain(variant) || x.size === 0) {
+    const options = {axis, epsilon, shortcut, activation: end.fused};
+    const result = batchNormTraining(x, gamma, beta, options);
+    return {...result, y: end.afterFused(result.y), count: x.size / x.shape.at(axis)!};
+  }
+  const result = isCorrected(variant)
+    ? normalizeAndCorrect(x, gamma, beta, variant)
+    : normalize(x, gamma, beta, variant);
+  return {...result, y: end.apply(result.y, shortcut)};
+}
 
+function isCorrected({renorm, adjustment}: Variant): boolean {
+  return renorm != null || adjustment != null;
+}
+
+function isPlain(variant: Variant): boolean {
+  const {weighting, virtualBatchSize} = variant;
+  return weighting == null && virtualBatchSize == null && !isCorrected(variant);
+}
+
+function normalizeAndCorrect(
+  x: tf.Tensor,
+  gamma: Affine,
+  beta: Affine,
+  variant: Variant,
+): VariantResult {
+  const {axis, epsilon, renorm, adjustment} = variant;
   const result = normalize(x, null, null, variant);
   const shape = perChannelShape(x.shape, axis);
   let corrected = result.y;
@@ -79,7 +106,7 @@ function normalize(
     const normalized = tf.mul(centered, tf.reshape(r, shape));
     return {y: affine(normalized, gamma, beta, shape), ...moments};
   }
-  if (virtualBatchSize != null && x.size > 0) {
+  if (virtualBatchSize != null) {
     const result = overVirtualBatches(x, virtualBatchSize, part =>
       batchNormTraining(part, gamma, beta, options),
     );

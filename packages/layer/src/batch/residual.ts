@@ -1,39 +1,37 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {activate, activationGrad} from '../kernels/composed/activation.js';
+import {isFusedActivation, type FusedActivation} from '../kernels/kernel.js';
 import type {ActivationName} from '../res_batch_norm_args.js';
 
-/** An activation whose derivative is known from its value. */
-interface ClosedForm {
-  of(z: tf.Tensor): tf.Tensor;
-  /** The derivative at z, times dy, from y = activation(z). */
-  gradient(dy: tf.Tensor, y: tf.Tensor): tf.Tensor;
+/** The end of a residual block, y = activation(x + shortcut), where the shortcut may be null. */
+export interface ResidualEnd {
+  /** The activation that a kernel of the norm applies, after adding the shortcut. */
+  fused: FusedActivation;
+  /** What is left to do after that. */
+  afterFused(x: tf.Tensor): tf.Tensor;
+  /** All of it, for a norm that is not one kernel. */
+  apply(x: tf.Tensor, shortcut: tf.Tensor | null): tf.Tensor;
 }
 
-const isPositive = (y: tf.Tensor) => tf.cast(tf.greater(y, 0), 'float32');
-
-const closedForms: Record<string, ClosedForm> = {
-  linear: {of: tf.clone, gradient: tf.clone},
-  relu: {of: tf.relu, gradient: (dy, y) => tf.mul(dy, isPositive(y))},
-  relu6: {
-    of: tf.relu6,
-    gradient: (dy, y) =>
-      tf.mul(dy, tf.mul(isPositive(y), tf.cast(tf.less(y, 6), 'float32'))),
-  },
-};
-
-/** y = activation(x + shortcut), the end of a residual block; the shortcut may be null. */
-export type ResidualActivation = (x: tf.Tensor, shortcut: tf.Tensor | null) => tf.Tensor;
-
-/** The residual activation by the name that the activation has in tfjs-layers. */
-export function residualActivation(name: ActivationName): ResidualActivation {
-  if (Object.hasOwn(closedForms, name)) {
-    return (x, shortcut) => addAndActivate(x, shortcut, closedForms[name]);
+/** The end of a residual block by the name that its activation has in tfjs-layers. */
+export function residualEnd(name: ActivationName): ResidualEnd {
+  if (isFusedActivation(name)) {
+    return {
+      fused: name,
+      afterFused: x => x,
+      apply: (x, shortcut) => addAndActivate(x, shortcut, name),
+    };
   }
   // tfjs-layers exports its activations in the form of a layer only.
   const layer = tfl.layers.activation({activation: name, name: 'activation'});
-  return (x, shortcut) =>
-    layer.call(shortcut === null ? x : tf.add(x, shortcut), {}) as tf.Tensor;
+  const activation = (x: tf.Tensor) => layer.call(x, {}) as tf.Tensor;
+  return {
+    fused: 'linear',
+    afterFused: activation,
+    apply: (x, shortcut) => activation(addAndActivate(x, shortcut, 'linear')),
+  };
 }
 
 /**
@@ -43,21 +41,27 @@ export function residualActivation(name: ActivationName): ResidualActivation {
 function addAndActivate(
   x: tf.Tensor,
   shortcut: tf.Tensor | null,
-  {of, gradient}: ClosedForm,
+  activation: FusedActivation,
 ): tf.Tensor {
-  if (shortcut === null && of === closedForms.linear.of) return x;
+  if (activation === 'linear' && shortcut === null) return x;
   const op = tf.customGrad((...args) => {
     const inputs = args.slice(0, -1) as tf.Tensor[];
     const save = args.at(-1) as tf.GradSaveFunc;
-    const y = of(inputs.length === 2 ? tf.add(inputs[0], inputs[1]) : inputs[0]);
-    save([y]);
+    const [flatX, flatShortcut] = inputs.map(flat);
+    const value = tf.reshape(activate(flatX, flatShortcut, activation), x.shape);
+    save([value]);
     return {
-      value: y,
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const dz = gradient(dy, saved[0]);
-        return inputs.map(() => tf.clone(dz));
+      value,
+      gradFunc: (dy: tf.Tensor, [y]: tf.Tensor[]) => {
+        const dz = activationGrad(flat(dy), flat(y), activation);
+        return inputs.map(() => tf.reshape(dz, x.shape));
       },
     };
   });
   return shortcut === null ? op(x) : op(x, shortcut);
+}
+
+/** Not every backend adds tensors of a high rank. */
+function flat(x: tf.Tensor): tf.Tensor {
+  return tf.reshape(x, [x.size]);
 }

@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-import {channelView} from '../channel_view.js';
-import {channelSum, squeezeInner} from '../kernels/composed/per_channel.js';
+import {asChannelView, channelSum} from '../kernels/composed/per_channel.js';
 import {constant} from './constant.js';
 
 /** A weight for each value of x, or an array that broadcasts to that. */
@@ -29,10 +28,8 @@ export function weightedMoments(
   axis: number,
   {weights, offset}: Weighting,
 ): WeightedMoments {
-  const view = channelView(x.shape, axis);
-  const squeezed = (tensor: tf.Tensor) => squeezeInner(tf.reshape(tensor, view));
-  const values = squeezed(x);
-  const perValue = squeezed(tf.broadcastTo(weights, x.shape));
+  const values = asChannelView(x, axis);
+  const perValue = asChannelView(tf.broadcastTo(weights, x.shape), axis);
   const count = channelSum(perValue);
   const divisor = withoutZeros(tf.add(count, offset));
   const roughMean = tf.div(channelSum(tf.mul(values, perValue)), divisor);
@@ -45,7 +42,8 @@ export function weightedMoments(
     divisor,
   );
   const squares = tf.mul(tf.square(tf.sub(centered, residual)), perValue);
-  const perChannel = (tensor: tf.Tensor) => tf.reshape(tensor, [view[1]]) as tf.Tensor1D;
+  const perChannel = (tensor: tf.Tensor) =>
+    tf.reshape(tensor, [tensor.size]) as tf.Tensor1D;
   return {
     mean: perChannel(tf.add(roughMean, residual)),
     variance: perChannel(tf.div(channelSum(squares), divisor)),

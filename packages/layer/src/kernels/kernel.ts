@@ -3,21 +3,37 @@
  * `runKernel`; a backend's folder holds the implementations that were written for it; the
  * folder `composed` holds one of each for every other backend.
  *
- * x, y, dy and dx are [outer, channels, inner] (see channel_view.ts); all others [channels].
+ * x, y, dy, dx and the shortcut are all of one shape, of rank 2 or more; all others are
+ * [channels]. The axis of the channels is an attribute; channel_view.ts makes three dimensions
+ * of any shape, for kernels that do not care for more.
  */
-import type {Attribute, KernelFunc, TensorInfo} from '@tensorflow/tfjs-core';
+import type {Attribute, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 
 /**
- * x, gamma, beta → y, mean, variance: normalizes with the batch's statistics. The variance is
- * the biased one.
+ * x, gamma, beta, shortcut? → y, mean, variance, …reserve:
+ *
+ *     y = activation(gamma·(x − mean)/√(variance + epsilon) + beta + shortcut)
+ *
+ * with the batch's mean and biased variance. The reserve is up to three tensors that this
+ * backend's TRAINING_GRAD wants to have kept; most have none.
  */
 export const TRAINING = 'ResBatchNormTraining';
 
-/** dy, x, gamma, mean, variance → dx, dgamma, dbeta: the gradient of y alone. */
+/** TRAINING with an activation that is not linear: its gradient needs y, which is kept. */
+export const ACTIVATED_TRAINING = 'ResBatchNormActivatedTraining';
+
+/**
+ * dy, x, gamma, mean, variance, y?, reserve0…2? → dx, dgamma, dbeta, dshortcut?: the gradient
+ * of y alone. y is there unless the activation is linear. With dz = dy·activation′, which is
+ * dshortcut and is asked for by `hasShortcut`, the rest is the gradient of the norm for dz.
+ */
 export const TRAINING_GRAD = 'ResBatchNormTrainingGrad';
 
-/** x, gamma, beta, mean, variance → y: normalizes with the statistics given. */
+/** x, gamma, beta, mean, variance, shortcut? → y: as TRAINING, with the statistics given. */
 export const INFERENCE = 'ResBatchNormInference';
+
+/** INFERENCE with an activation that is not linear: its gradient needs y, which is kept. */
+export const ACTIVATED_INFERENCE = 'ResBatchNormActivatedInference';
 
 /**
  * The moving statistics by name, and mean, variance, skipped → the next moving statistics, in
@@ -26,23 +42,42 @@ export const INFERENCE = 'ResBatchNormInference';
  */
 export const MOVING_STATISTICS = 'ResBatchNormMovingStatistics';
 
-export type KernelName =
-  typeof TRAINING | typeof TRAINING_GRAD | typeof INFERENCE | typeof MOVING_STATISTICS;
+/** The activations that kernels apply. All others are an op of their own. */
+export const fusedActivations = ['linear', 'relu', 'relu6'] as const;
 
-export type TrainingInputs = Record<'x' | 'gamma' | 'beta', TensorInfo>;
-export type TrainingGradInputs = Record<
+export type FusedActivation = (typeof fusedActivations)[number];
+
+export function isFusedActivation(name: string): name is FusedActivation {
+  return (fusedActivations as readonly string[]).includes(name);
+}
+
+type Inputs<Required extends string, Optional extends string = never> = Record<
+  Required,
+  TensorInfo
+> &
+  Partial<Record<Optional, TensorInfo>>;
+
+export type TrainingInputs = Inputs<'x' | 'gamma' | 'beta', 'shortcut'>;
+export type TrainingGradInputs = Inputs<
   'dy' | 'x' | 'gamma' | 'mean' | 'variance',
-  TensorInfo
+  'y' | 'reserve0' | 'reserve1' | 'reserve2'
 >;
-export type InferenceInputs = Record<
+export type InferenceInputs = Inputs<
   'x' | 'gamma' | 'beta' | 'mean' | 'variance',
-  TensorInfo
+  'shortcut'
 >;
+/** mean, variance and skipped, and the moving statistics by name. */
+export type MovingStatisticsInputs = Record<string, TensorInfo>;
 
 /** Attributes of all kernels but MOVING_STATISTICS. */
 export interface NormAttrs {
   [name: string]: Attribute;
+  /** Of the channels; counts from the start. */
+  axis: number;
   epsilon: number;
+  activation: FusedActivation;
+  /** Whether a shortcut is added; of TRAINING_GRAD, whether dshortcut is an output. */
+  hasShortcut: boolean;
 }
 
 /** By which rule the moving statistics follow the batch's; moving/ has them all. */
@@ -58,5 +93,32 @@ export interface MovingStatisticsAttrs {
   skipNonFinite: boolean;
 }
 
-/** The kernels that one backend has. */
-export type Kernels = Partial<Record<KernelName, KernelFunc>>;
+/**
+ * A kernel of one backend. For a case that it can't take it returns null, before it has made
+ * anything; then the composed kernel runs.
+ */
+export type Kernel<KernelInputs, Attrs> = (
+  inputs: KernelInputs,
+  attrs: Attrs,
+  backend: KernelBackend,
+) => TensorInfo[] | null;
+
+/** The kernels of one backend, by what they do. */
+export interface Kernels {
+  training: Kernel<TrainingInputs, NormAttrs>;
+  trainingGrad: Kernel<TrainingGradInputs, NormAttrs>;
+  inference: Kernel<InferenceInputs, NormAttrs>;
+  movingStatistics: Kernel<MovingStatisticsInputs, MovingStatisticsAttrs>;
+}
+
+/** The kernel that each name stands for. */
+export const kernelNames = {
+  [TRAINING]: 'training',
+  [ACTIVATED_TRAINING]: 'training',
+  [TRAINING_GRAD]: 'trainingGrad',
+  [INFERENCE]: 'inference',
+  [ACTIVATED_INFERENCE]: 'inference',
+  [MOVING_STATISTICS]: 'movingStatistics',
+} as const satisfies Record<string, keyof Kernels>;
+
+export type KernelName = keyof typeof kernelNames;

@@ -3,17 +3,35 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import {composedKernels} from './composed/index.js';
 import {cpuKernels} from './cpu/index.js';
-import type {KernelName, Kernels} from './kernel.js';
+import {kernelNames, type Kernel, type KernelName, type Kernels} from './kernel.js';
 
 /** The backends that kernels were written for. A new one is a folder and a line here. */
-const kernelsOfBackend: Record<string, Kernels> = {
+const kernelsOfBackend: Record<string, Partial<Kernels>> = {
   cpu: cpuKernels,
 };
 
+/**
+ * `tf.env().set('RES_BATCH_NORM_KERNELS', false)` makes every backend run the composed kernels,
+ * to compare them with.
+ */
+const KERNELS_FLAG = 'RES_BATCH_NORM_KERNELS';
+tf.env().registerFlag(KERNELS_FLAG, () => true);
+
 function register(kernelName: KernelName, backendName: string): void {
-  const kernelFunc =
-    kernelsOfBackend[backendName]?.[kernelName] ?? composedKernels[kernelName];
-  tf.registerKernel({kernelName, backendName, kernelFunc});
+  const name = kernelNames[kernelName];
+  // Whatever the kernel, the engine hands over what its type in Kernels says.
+  type AnyKernel = Kernel<unknown, unknown>;
+  const own = kernelsOfBackend[backendName]?.[name] as AnyKernel | undefined;
+  const composed = composedKernels[name] as AnyKernel;
+  tf.registerKernel({
+    kernelName,
+    backendName,
+    kernelFunc: ({inputs, attrs, backend}) => {
+      const isOn = tf.env().getBool(KERNELS_FLAG);
+      const outputs = isOn ? own?.(inputs, attrs, backend as tf.KernelBackend) : null;
+      return outputs ?? composed(inputs, attrs, backend as tf.KernelBackend)!;
+    },
+  });
 }
 
 /**
@@ -27,6 +45,5 @@ export function runKernel(
 ): tf.Tensor[] {
   const backendName = tf.getBackend();
   if (tf.getKernel(name, backendName) == null) register(name, backendName);
-  const outputs = tf.engine().runKernel(name, inputs, attrs) as tf.Tensor | tf.Tensor[];
-  return Array.isArray(outputs) ? outputs : [outputs];
+  return tf.engine().runKernel(name, inputs, attrs) as unknown as tf.Tensor[];
 }

@@ -6,7 +6,6 @@ import {batchNormTraining} from '../batch/batch_norm_training.js';
 import {checkCall} from '../batch/check_call.js';
 import {weightedMoments} from '../batch/weighted_moments.js';
 import {weigh} from '../batch/weighting.js';
-import {channelView} from '../channel_view.js';
 import {describe, ValueError} from '../errors.js';
 import {batchNorms, isBuiltInBatchNorm, type BatchNormInModel} from '../layer_tree.js';
 import {unbiased} from '../moving/unbiased.js';
@@ -15,7 +14,7 @@ import {checkModel} from './check_model.js';
 import {consistentStatistics} from './consistent_statistics.js';
 import {setWeightsByName, weightsByName} from './copy_layer.js';
 import {overrideCall, type Call} from './override_call.js';
-import {squeezeInner} from '../kernels/composed/per_channel.js';
+import {asChannelView} from '../kernels/composed/per_channel.js';
 import {moments} from '../kernels/composed/training.js';
 import {PooledMoments, type Moments} from './pooled_moments.js';
 import {checkBatches, eachBatch, inputsIn, type Batches} from './recalibrated_batches.js';
@@ -203,12 +202,11 @@ function momentsOf(
     if (weighting !== null) {
       return {...weightedMoments(x, axis, weighting)};
     }
-    const view = channelView(x.shape, axis);
-    const {mean, variance} = moments(squeezeInner(tf.reshape(x, view)));
+    const {mean, variance} = moments(asChannelView(x, axis));
     return {
-      mean: tf.reshape(mean, [view[1]]),
-      variance: tf.reshape(variance, [view[1]]),
-      count: tf.scalar(view[0] * view[2]),
+      mean: tf.reshape(mean, [mean.size]),
+      variance: tf.reshape(variance, [variance.size]),
+      count: tf.scalar(x.size / mean.size),
     };
   });
 }

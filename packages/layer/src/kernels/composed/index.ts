@@ -4,30 +4,23 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {
-  INFERENCE,
-  MOVING_STATISTICS,
-  TRAINING,
-  TRAINING_GRAD,
-  type KernelName,
-} from '../kernel.js';
+import type {Kernel, Kernels} from '../kernel.js';
 import {inference} from './inference.js';
 import {movingStatistics} from './moving_statistics.js';
 import {training} from './training.js';
 import {trainingGrad} from './training_grad.js';
 
 /** A kernel's function, over tensors and in a tidy of its own. */
-function composed<Inputs, Attrs>(
-  compute: (inputs: Inputs, attrs: Attrs) => tf.Tensor[],
-): tf.KernelFunc {
-  return ({inputs, attrs}) =>
-    // The engine hands the tensors over as they came in, though its type promises less.
-    tf.tidy(() => compute(inputs as unknown as Inputs, attrs as unknown as Attrs));
+function composed<Tensors, Inputs, Attrs>(
+  compute: (inputs: Tensors, attrs: Attrs) => tf.Tensor[],
+): Kernel<Inputs, Attrs> {
+  // The engine hands the tensors over as they came in, though its type promises less.
+  return (inputs, attrs) => tf.tidy(() => compute(inputs as unknown as Tensors, attrs));
 }
 
-export const composedKernels: Record<KernelName, tf.KernelFunc> = {
-  [TRAINING]: composed(training),
-  [TRAINING_GRAD]: composed(trainingGrad),
-  [INFERENCE]: composed(inference),
-  [MOVING_STATISTICS]: composed(movingStatistics),
+export const composedKernels: Kernels = {
+  training: composed(training),
+  trainingGrad: composed(trainingGrad),
+  inference: composed(inference),
+  movingStatistics: composed(movingStatistics),
 };

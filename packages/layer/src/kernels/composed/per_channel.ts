@@ -1,37 +1,39 @@
 /** Reductions over all that is not the channel, and the shapes that broadcast over it. */
 import * as tf from '@tensorflow/tfjs-core';
 
+import {channelView} from '../../channel_view.js';
+
 /**
- * Drops a trailing dimension of 1: ops over [n, channels] are faster than over
- * [n, channels, 1] on every backend.
+ * x as [outer, channels, inner] (see channel_view.ts), or [outer, channels] where inner is 1:
+ * ops over that are faster on every backend.
  */
-export function squeezeInner(x: tf.Tensor): tf.Tensor {
-  const [outer, channels, inner] = x.shape;
-  return inner === 1 ? tf.reshape(x, [outer, channels]) : x;
+export function asChannelView(x: tf.Tensor, axis: number): tf.Tensor {
+  const [outer, channels, inner] = channelView(x.shape, axis);
+  return tf.reshape(x, inner === 1 ? [outer, channels] : [outer, channels, inner]);
 }
 
-/** The shape in which a [channels] tensor broadcasts over `squeezed`. */
-export function broadcastShape(squeezed: tf.Tensor): number[] {
-  return squeezed.shape.map((size, axis) => (axis === 1 ? size : 1));
+/** The shape in which a [channels] tensor broadcasts over `view`. */
+export function broadcastShape(view: tf.Tensor): number[] {
+  return view.shape.map((size, axis) => (axis === 1 ? size : 1));
 }
 
-/** The mean of each channel, in the shape that broadcasts over `squeezed`. */
-export function channelMean(squeezed: tf.Tensor): tf.Tensor {
-  const [, channels] = squeezed.shape as number[];
-  const count = squeezed.size / channels;
-  return tf.div(channelSum(squeezed), count);
+/** The mean of each channel, in the shape that broadcasts over `view`. */
+export function channelMean(view: tf.Tensor): tf.Tensor {
+  const [, channels] = view.shape as number[];
+  const count = view.size / channels;
+  return tf.div(channelSum(view), count);
 }
 
 /**
- * The sum of each channel, in the shape that broadcasts over `squeezed`. Long sums are made of
+ * The sum of each channel, in the shape that broadcasts over `view`. Long sums are made of
  * shorter ones: a backend may add up one value after the other in float32, which is off by
  * more than the values themselves after a million of them.
  */
-export function channelSum(squeezed: tf.Tensor): tf.Tensor {
-  const [outer, channels, inner = 1] = squeezed.shape;
-  const rows = inner === 1 ? squeezed : sumOfColumns(squeezed, outer * channels, inner);
+export function channelSum(view: tf.Tensor): tf.Tensor {
+  const [outer, channels, inner = 1] = view.shape;
+  const rows = inner === 1 ? view : sumOfColumns(view, outer * channels, inner);
   const sums = sumOfRows(tf.reshape(rows, [outer, channels]));
-  return tf.reshape(sums, broadcastShape(squeezed));
+  return tf.reshape(sums, broadcastShape(view));
 }
 
 /** [rows, columns] → [columns]. */

@@ -1,11 +1,7 @@
 /** The kernels of the `cpu` backend: plain JavaScript over the tensors' arrays. */
-import {INFERENCE, TRAINING, TRAINING_GRAD, type Kernels} from '../kernel.js';
+import type {Kernels} from '../kernel.js';
 import {inference} from './inference.js';
 import {training} from './training.js';
 import {trainingGrad} from './training_grad.js';
 
-export const cpuKernels: Kernels = {
-  [TRAINING]: training,
-  [TRAINING_GRAD]: trainingGrad,
-  [INFERENCE]: inference,
-};
+export const cpuKernels: Partial<Kernels> = {training, trainingGrad, inference};

@@ -1,22 +1,23 @@
-import type {KernelFunc} from '@tensorflow/tfjs-core';
-
-import type {ChannelView} from '../../channel_view.js';
-import type {InferenceInputs, NormAttrs} from '../kernel.js';
+import {channelView} from '../../channel_view.js';
+import type {Kernels} from '../kernel.js';
 import {arrayOf, tensorOf} from './backend.js';
-import {normalization, scaleAndOffset} from './loops.js';
+import {bounds, normalization, scaleAndOffset} from './loops.js';
 
-export const inference: KernelFunc = ({inputs, attrs, backend}) => {
-  const {x, gamma, beta, mean, variance} = inputs as InferenceInputs;
-  const {epsilon} = attrs as NormAttrs;
-  const {scale, offset} = normalization(
-    {
-      gamma: arrayOf(backend, gamma),
-      beta: arrayOf(backend, beta),
-      mean: arrayOf(backend, mean),
-      variance: arrayOf(backend, variance),
-    },
-    epsilon,
+export const inference: Kernels['inference'] = (inputs, attrs, backend) => {
+  const {x, gamma, beta, mean, variance, shortcut} = inputs;
+  const {axis, epsilon, activation} = attrs;
+  const perChannel = {
+    gamma: arrayOf(backend, gamma),
+    beta: arrayOf(backend, beta),
+    mean: arrayOf(backend, mean),
+    variance: arrayOf(backend, variance),
+  };
+  const y = scaleAndOffset(
+    arrayOf(backend, x),
+    channelView(x.shape, axis),
+    normalization(perChannel, epsilon),
+    shortcut ? arrayOf(backend, shortcut) : null,
+    bounds[activation],
   );
-  const y = scaleAndOffset(arrayOf(backend, x), x.shape as ChannelView, scale, offset);
-  return tensorOf(backend, y, x.shape);
+  return [tensorOf(backend, y, x.shape)];
 };

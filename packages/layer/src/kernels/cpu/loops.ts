@@ -5,6 +5,7 @@
  * Each goes over the array in runs, so that what belongs to the channel stays in registers.
  */
 import type {ChannelView} from '../../channel_view.js';
+import type {FusedActivation} from '../kernel.js';
 
 type Floats = Float32Array | Float64Array;
 
@@ -74,54 +75,78 @@ export function normalization(
   return {scale, offset};
 }
 
-/** y = scale·x + offset. */
+/** What an activation lets through: values in these bounds, which it cuts off all others to. */
+type Bounds = readonly [low: number, high: number];
+
+export const bounds: Record<FusedActivation, Bounds> = {
+  linear: [-Infinity, Infinity],
+  relu: [0, Infinity],
+  relu6: [0, 6],
+};
+
+/** y = activation(scale·x + offset + shortcut). */
 export function scaleAndOffset(
   x: Float32Array,
   view: ChannelView,
-  scale: Float64Array,
-  offset: Float64Array,
+  {scale, offset}: Record<'scale' | 'offset', Float64Array>,
+  shortcut: Float32Array | null,
+  [low, high]: Bounds,
 ): Float32Array {
   const y = new Float32Array(x.length);
   forEachRun(view, (c, start, end, stride) => {
     const s = scale[c];
     const b = offset[c];
-    for (let i = start; i < end; i += stride) y[i] = s * x[i] + b;
+    for (let i = start; i < end; i += stride) {
+      const z = s * x[i] + b + (shortcut === null ? 0 : shortcut[i]);
+      y[i] = z < low ? low : z > high ? high : z;
+    }
   });
   return y;
 }
 
-/** Σdy, Σx′ and Σdy·x′ of each channel, with x′ = x − mean. */
-export function gradSums(
+/** dz = dy·activation′, from y: dy where the activation let the value through, 0 elsewhere. */
+export function activationGrad(
   dy: Float32Array,
+  y: Float32Array,
+  [low, high]: Bounds,
+): Float32Array {
+  const dz = new Float32Array(dy.length);
+  for (let i = 0; i < dz.length; ++i) dz[i] = y[i] > low && y[i] < high ? dy[i] : 0;
+  return dz;
+}
+
+/** Σdz, Σx′ and Σdz·x′ of each channel, with x′ = x − mean. */
+export function gradSums(
+  dz: Float32Array,
   x: Float32Array,
   mean: Float32Array,
   view: ChannelView,
 ) {
   const channels = view[1];
-  const sumDy = new Float64Array(channels);
+  const sumDz = new Float64Array(channels);
   const sumX = new Float64Array(channels);
-  const sumDyX = new Float64Array(channels);
+  const sumDzX = new Float64Array(channels);
   forEachRun(view, (c, start, end, stride) => {
     const m = mean[c];
-    let ofDy = 0;
+    let ofDz = 0;
     let ofX = 0;
-    let ofDyX = 0;
+    let ofDzX = 0;
     for (let i = start; i < end; i += stride) {
       const d = x[i] - m;
-      ofDy += dy[i];
+      ofDz += dz[i];
       ofX += d;
-      ofDyX += dy[i] * d;
+      ofDzX += dz[i] * d;
     }
-    sumDy[c] += ofDy;
+    sumDz[c] += ofDz;
     sumX[c] += ofX;
-    sumDyX[c] += ofDyX;
+    sumDzX[c] += ofDzX;
   });
-  return {sumDy, sumX, sumDyX};
+  return {sumDz, sumX, sumDzX};
 }
 
-/** dx = a·dy + b·x + offset. */
+/** dx = a·dz + b·x + offset. */
 export function combine(
-  dy: Float32Array,
+  dz: Float32Array,
   x: Float32Array,
   view: ChannelView,
   a: Float64Array,
@@ -133,7 +158,7 @@ export function combine(
     const ac = a[c];
     const bc = b[c];
     const shift = offset[c];
-    for (let i = start; i < end; i += stride) dx[i] = ac * dy[i] + bc * x[i] + shift;
+    for (let i = start; i < end; i += stride) dx[i] = ac * dz[i] + bc * x[i] + shift;
   });
   return dx;
 }

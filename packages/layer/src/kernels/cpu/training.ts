@@ -1,22 +1,24 @@
-import type {KernelFunc} from '@tensorflow/tfjs-core';
-
-import type {ChannelView} from '../../channel_view.js';
-import type {NormAttrs, TrainingInputs} from '../kernel.js';
+import {channelView} from '../../channel_view.js';
+import type {Kernels} from '../kernel.js';
 import {arrayOf, tensorOf} from './backend.js';
-import {moments, normalization, scaleAndOffset} from './loops.js';
+import {bounds, moments, normalization, scaleAndOffset} from './loops.js';
 
-export const training: KernelFunc = ({inputs, attrs, backend}) => {
-  const {x, gamma, beta} = inputs as TrainingInputs;
-  const {epsilon} = attrs as NormAttrs;
-  const view = x.shape as ChannelView;
+export const training: Kernels['training'] = (inputs, attrs, backend) => {
+  const {x, gamma, beta, shortcut} = inputs;
+  const {axis, epsilon, activation} = attrs;
+  const view = channelView(x.shape, axis);
   const xs = arrayOf(backend, x);
   const {mean, variance} = moments(xs, view);
-  const {scale, offset} = normalization(
-    {gamma: arrayOf(backend, gamma), beta: arrayOf(backend, beta), mean, variance},
-    epsilon,
+  const affine = {gamma: arrayOf(backend, gamma), beta: arrayOf(backend, beta)};
+  const y = scaleAndOffset(
+    xs,
+    view,
+    normalization({...affine, mean, variance}, epsilon),
+    shortcut ? arrayOf(backend, shortcut) : null,
+    bounds[activation],
   );
   return [
-    tensorOf(backend, scaleAndOffset(xs, view, scale, offset), x.shape),
+    tensorOf(backend, y, x.shape),
     tensorOf(backend, mean, gamma.shape),
     tensorOf(backend, variance, gamma.shape),
   ];

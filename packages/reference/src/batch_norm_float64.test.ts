@@ -1,9 +1,4 @@
-import {
-  dot,
-  finiteDifferences,
-  normalValues,
-  trainingReference,
-} from '@resbatchnorm/reference';
+import {dot, finiteDifferences, normalValues, trainingReference} from './index.js';
 
 import {type Batch, gradientsOf, normalize, statisticsOf} from './batch_norm_float64.js';
 

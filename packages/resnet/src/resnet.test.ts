@@ -47,6 +47,16 @@ describe('resNet', () => {
     }
   });
 
+  it('has the ReLUs and the sums in ResBatchNorm, and as layers otherwise', () => {
+    for (const [norm, expected] of [
+      ['res', {ReLU: 0, Add: 0}],
+      ['builtin', {ReLU: 7, Add: 3}],
+      ['none', {ReLU: 7, Add: 3}],
+    ] as const) {
+      expect({ReLU: count({norm}, 'ReLU'), Add: count({norm}, 'Add')}).toEqual(expected);
+    }
+  });
+
   it('has biases in place of the norms with none', () => {
     expect(count({norm: 'none'}, 'ResBatchNorm')).toBe(0);
     expect(count({norm: 'none'}, 'BatchNormalization')).toBe(0);

@@ -7,10 +7,12 @@
  * halves the image and doubles the channels, the shortcut is a 1×1 convolution with stride 2
  * and a norm (the paper's option B) rather than padding with zeros (option A): it takes no
  * layer of this program's own, so the saved model loads without it.
+ *
+ * With ResBatchNorm, the norm, the sum and the ReLU are one layer.
  */
-import {resBatchNorm} from '@resbatchnorm/layer';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {apply, applyNorm, normAddRelu, normRelu} from './norm_layers.js';
 import type {NormName} from './options.js';
 import {Random} from './random.js';
 
@@ -27,9 +29,6 @@ export interface ResNetArgs {
 
 const stageChannels = [16, 32, 64];
 
-// The same for both norms, so that they can be compared: the built-in's momentum is 0.99.
-const normArgs = {momentum: 0.9, epsilon: 1e-3};
-
 /** Builds the model, not compiled. Input [n, ...imageShape], output [n, numClasses]. */
 export function resNet(args: ResNetArgs): tfl.LayersModel {
   const {depth, imageShape, numClasses, norm, seed} = args;
@@ -37,12 +36,12 @@ export function resNet(args: ResNetArgs): tfl.LayersModel {
   const heNormal = () =>
     tfl.initializers.heNormal({seed: Math.floor(random.next() * 2 ** 31)});
 
-  function convNorm(
+  function conv(
     x: tfl.SymbolicTensor,
     name: string,
     {filters, kernelSize = 3, strides = 1}: ConvArgs,
   ): tfl.SymbolicTensor {
-    const conv = tfl.layers.conv2d({
+    const layer = tfl.layers.conv2d({
       name: `${name}_conv`,
       filters,
       kernelSize,
@@ -51,22 +50,25 @@ export function resNet(args: ResNetArgs): tfl.LayersModel {
       useBias: norm === 'none', // A norm takes a bias away, and its beta replaces it.
       kernelInitializer: heNormal(),
     });
-    return applyNorm(norm, apply(conv, x), `${name}_norm`);
+    return apply(layer, x);
   }
 
   function block(x: tfl.SymbolicTensor, name: string, filters: number, strides: number) {
-    let y = relu(convNorm(x, `${name}_1`, {filters, strides}), `${name}_1_relu`);
-    y = convNorm(y, `${name}_2`, {filters});
+    const first = conv(x, `${name}_1`, {filters, strides});
+    const y = conv(normRelu(norm, first, `${name}_1`), `${name}_2`, {filters});
     const shortcut =
       strides === 1
         ? x
-        : convNorm(x, `${name}_shortcut`, {filters, kernelSize: 1, strides});
-    const sum = tfl.layers.add({name: `${name}_add`}).apply([y, shortcut]);
-    return relu(sum as tfl.SymbolicTensor, `${name}_relu`);
+        : applyNorm(
+            norm,
+            conv(x, `${name}_shortcut`, {filters, kernelSize: 1, strides}),
+            `${name}_shortcut`,
+          );
+    return normAddRelu(norm, y, shortcut, `${name}_2`);
   }
 
   const input = tfl.input({shape: imageShape, name: 'image'});
-  let x = relu(convNorm(input, 'stem', {filters: stageChannels[0]}), 'stem_relu');
+  let x = normRelu(norm, conv(input, 'stem', {filters: stageChannels[0]}), 'stem');
   const blocksPerStage = (depth - 2) / 6;
   stageChannels.forEach((filters, stage) => {
     for (let i = 0; i < blocksPerStage; i++) {
@@ -89,24 +91,3 @@ interface ConvArgs {
   kernelSize?: number;
   strides?: number;
 }
-
-function applyNorm(norm: NormName, x: tfl.SymbolicTensor, name: string) {
-  switch (norm) {
-    case 'res':
-      return apply(resBatchNorm({...normArgs, name}), x);
-    case 'builtin':
-      return apply(tfl.layers.batchNormalization({...normArgs, name}), x);
-    case 'none':
-      return x;
-  }
-}
-
-function relu(x: tfl.SymbolicTensor, name: string): tfl.SymbolicTensor {
-  return apply(tfl.layers.reLU({name}), x);
-}
-
-function apply(layer: Layer, x: tfl.SymbolicTensor): tfl.SymbolicTensor {
-  return layer.apply(x) as tfl.SymbolicTensor;
-}
-
-type Layer = tfl.LayersModel['layers'][number];

@@ -45,7 +45,7 @@ test('fit of the other copy takes the check behind a callback of its own', async
 
 test('fit of the other copy takes the check for a plain object, which is an error', async () => {
   await expect(fit(new UpdateOpsCheck())).rejects.toThrow(
-    'UpdateOpsCheck: callbacks must be instances of tf.Callback, all of them and from one ' +
-      'copy of @tensorflow/tfjs-layers.',
+    'Callbacks must be instances of tf.Callback, all of them and from one copy of ' +
+      '@tensorflow/tfjs-layers.',
   );
 });

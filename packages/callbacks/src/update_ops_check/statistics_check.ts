@@ -1,6 +1,6 @@
 /** Reads moving statistics back and says what is wrong with their values. */
-import {findWeight} from './batch_norm_layers.js';
-import type {Layer} from './batch_norm_layers.js';
+import {findWeight} from '../batch_norm_layers.js';
+import type {Layer} from '../batch_norm_layers.js';
 import {negativeVariance, nonFiniteStatistics} from './violations.js';
 import type {Finding} from './violations.js';
 

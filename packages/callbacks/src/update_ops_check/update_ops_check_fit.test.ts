@@ -12,10 +12,10 @@ import {
   makeBatch,
   makeDataset,
   resBatchNorm,
-} from '../testing/models';
-import type {Layer} from '../testing/models';
-import {UpdateOpsCheck, UpdateOpsError} from './index';
-import type {UpdateOpsCheckArgs} from './index';
+} from '../../testing/models';
+import type {Layer} from '../../testing/models';
+import {UpdateOpsCheck, UpdateOpsError} from '../index';
+import type {UpdateOpsCheckArgs} from '../index';
 
 // Some tests train for 200 steps.
 jest.setTimeout(60_000);
@@ -416,7 +416,7 @@ test('a plain object among the callbacks is an error that says so', async () => 
   const model = compile(denseModel(resBatchNorm()));
   const callbacks = [{onEpochEnd: async () => {}}, new UpdateOpsCheck()];
   await expect(fit(model, callbacks as unknown as tfl.Callback[])).rejects.toThrow(
-    'callbacks must be instances of tf.Callback, all of them and from one copy',
+    'Callbacks must be instances of tf.Callback, all of them and from one copy',
   );
 });
 

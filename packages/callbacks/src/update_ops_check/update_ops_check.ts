@@ -1,11 +1,11 @@
 /** The callback that checks, step by step, that batch-norm layers run their update ops. */
 import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {findBatchNormLayers} from './batch_norm_layers.js';
-import type {Layer} from './batch_norm_layers.js';
-import {describe, ValueError} from './errors.js';
-import {yieldIfDue} from './event_loop_yield.js';
+import {findBatchNormLayers} from '../batch_norm_layers.js';
+import type {Layer} from '../batch_norm_layers.js';
+import {describe, ValueError} from '../errors.js';
+import {FitCallback} from '../fit_callback.js';
 import {LayerRecord} from './layer_record.js';
 import type {LayerReport} from './layer_record.js';
 import type {LayerSnapshot} from './layer_snapshot.js';
@@ -23,11 +23,6 @@ export interface UpdateOpsCheckArgs {
    *   throws ends the training.
    */
   onViolation?: OnViolation;
-}
-
-/** The logs that `fit` passes to an instance of a callback. */
-interface Logs {
-  [key: string]: number | tf.Scalar;
 }
 
 type Snapshots = Map<LayerRecord, LayerSnapshot>;
@@ -56,12 +51,9 @@ type Snapshots = Map<LayerRecord, LayerSnapshot>;
  * back from the device; the end of an epoch reads the moving statistics once.
  *
  * One check may be used for several trainings: the report adds up until `reset()`. In `fit`
- * and `fitDataset` an error is thrown after the step that failed, in the `onEpochEnd` that
- * follows it at once, when tfjs has disposed of its tensors: no tensor leaks. As every
- * callback instance does, it replaces the default one of `fit` that lets the event loop run
- * every 125 ms, so it does that too.
+ * and `fitDataset` an error is thrown after the step that failed, and no tensor leaks.
  */
-export class UpdateOpsCheck extends tfl.Callback {
+export class UpdateOpsCheck extends FitCallback {
   private readonly handler: ViolationHandler;
   private readonly records = new Map<Layer, LayerRecord>();
   /** The steps of `step()`; those of `fit` are told by epoch and batch. */
@@ -70,8 +62,6 @@ export class UpdateOpsCheck extends tfl.Callback {
   /** The layers of the model in `fit`, and what they were before the step. */
   private layersInFit: LayerRecord[] = [];
   private before: Snapshots = new Map();
-  /** What `onEpochEnd` has to throw. */
-  private failure?: {error: unknown};
 
   /** @throws ValueError if an argument is unknown or wrong. */
   constructor(args: UpdateOpsCheckArgs = {}) {
@@ -79,57 +69,25 @@ export class UpdateOpsCheck extends tfl.Callback {
     this.handler = new ViolationHandler(onViolationOf(args));
   }
 
-  /** tfjs's own asks for an instance of its class, which a second copy of it has not. */
-  override setModel(model: tfl.LayersModel): void {
-    this.model = model;
-  }
-
-  override async onTrainBegin(): Promise<void> {
-    // tfjs passes the model to callbacks only; anything else it takes for a plain object of
-    // functions, calls them on an object of its own, and the check would do nothing.
-    if (!(this instanceof UpdateOpsCheck)) {
-      throw new ValueError(
-        'UpdateOpsCheck: callbacks must be instances of tf.Callback, all of them and from ' +
-          'one copy of @tensorflow/tfjs-layers. Received: a plain object as the first ' +
-          'callback, or a model from another copy (see `npm ls @tensorflow/tfjs-layers`)',
-      );
-    }
+  protected override trainBegin(): void {
     this.handler.reset();
-    this.failure = undefined;
     this.layersInFit = this.recordsOf(this.model, 'UpdateOpsCheck');
   }
 
-  override async onEpochBegin(epoch: number): Promise<void> {
+  protected override epochBegin(epoch: number): void {
     this.epoch = epoch;
   }
 
-  override async onBatchBegin(): Promise<void> {
+  protected override stepBegin(): void {
     this.before = takeSnapshots(this.layersInFit);
   }
 
-  override async onBatchEnd(batch: number): Promise<void> {
-    const when = `epoch ${this.epoch + 1}, batch ${batch + 1}`;
-    try {
-      this.checkStep(this.before, when);
-    } catch (error) {
-      // Thrown from here, tensors of fit's own would leak. It stops after this step, gets rid
-      // of them, and calls onEpochEnd.
-      this.failure ??= {error};
-      this.model.stopTraining = true;
-    }
-    await yieldIfDue();
+  protected override stepEnd(step: number): void {
+    this.checkStep(this.before, `epoch ${this.epoch + 1}, batch ${step + 1}`);
   }
 
-  override async onEpochEnd(epoch: number, logs: Logs = {}): Promise<void> {
-    try {
-      if (this.failure) throw this.failure.error;
-      await this.look(this.layersInFit, `end of epoch ${epoch + 1}`);
-    } catch (error) {
-      // fit leaves the logs of this epoch and of those before behind as tensors.
-      tf.dispose(logs);
-      await this.model.history.syncData();
-      throw error;
-    }
+  protected override async epochEnd(epoch: number): Promise<void> {
+    await this.look(this.layersInFit, `end of epoch ${epoch + 1}`);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** Tells what a step did to a batch-norm layer, from before and after, with no read-back. */
-import {findWeight, isFrozen, updateCounts} from './batch_norm_layers.js';
-import type {BatchNormLayer} from './batch_norm_layers.js';
+import {findWeight, isFrozen, updateCounts} from '../batch_norm_layers.js';
+import type {BatchNormLayer} from '../batch_norm_layers.js';
 import {
   collectedAndNotRun,
   frozenButUpdated,

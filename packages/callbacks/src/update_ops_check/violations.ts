@@ -1,6 +1,6 @@
 /** What can be wrong with a layer's update ops, in words, and the error that says so. */
-import {isBuiltIn} from './batch_norm_layers.js';
-import type {Layer} from './batch_norm_layers.js';
+import {isBuiltIn} from '../batch_norm_layers.js';
+import type {Layer} from '../batch_norm_layers.js';
 
 /** Why a layer failed the check; the README of the package explains each. */
 export type ViolationReason =

@@ -1,6 +1,6 @@
 /** What the check has seen of one batch-norm layer so far. */
-import {isFrozen, updateCounts} from './batch_norm_layers.js';
-import type {BatchNormLayer} from './batch_norm_layers.js';
+import {isFrozen, updateCounts} from '../batch_norm_layers.js';
+import type {BatchNormLayer} from '../batch_norm_layers.js';
 import {compareSnapshots, takeSnapshot} from './layer_snapshot.js';
 import type {LayerSnapshot} from './layer_snapshot.js';
 import {checkStatistics} from './statistics_check.js';

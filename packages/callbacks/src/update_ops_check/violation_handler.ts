@@ -1,5 +1,5 @@
 /** What is done with violations: the `onViolation` argument. */
-import {describe, ValueError} from './errors.js';
+import {describe, ValueError} from '../errors.js';
 import {formatViolations, UpdateOpsError} from './violations.js';
 import type {UpdateOpsViolation} from './violations.js';
 

@@ -77,6 +77,14 @@ function tensorsOf({x, shape, gamma, beta}: Batch) {
   return {x: tf.tensor(x, shape), gamma: tf.tensor1d(gamma), beta: tf.tensor1d(beta)};
 }
 
+/**
+ * What comes from upstream, so that the sums of dgamma and dbeta do not cancel: of such sums
+ * float32 has no digits to compare.
+ */
+function upstreamOf({x}: Batch): Float32Array {
+  return normalValues(x.length, {seed: 4, mean: 0.5}).map((value, i) => value + x[i] / 2);
+}
+
 /** activation(norm + shortcut) in float64. */
 function ended(norm: Float64Array, shortcut: Float32Array | null, name: FusedActivation) {
   return norm.map((value, i) => clipped[name](value + (shortcut?.[i] ?? 0)));
@@ -90,7 +98,7 @@ describe.each(cases)('shape $shape, axis $axis', normCase => {
   const batch = batchOf(normCase);
   const statistics = statisticsOf(batch);
   const {shape, axis} = normCase;
-  const dy = normalValues(batch.x.length, {seed: 4});
+  const dy = upstreamOf(batch);
   const shortcut = normalValues(batch.x.length, {seed: 5});
 
   const optionsOf = (activation: FusedActivation, hasShortcut: boolean) =>
@@ -177,21 +185,20 @@ describe.each([
     const batch = batchOf(normCase, mean);
     const statistics = statisticsOf(batch);
     const {x, gamma, beta} = tensorsOf(batch);
-    const dy = normalValues(batch.x.length, {seed: 4});
+    const dy = upstreamOf(batchOf(normCase));
     const result = batchNormTraining(x, gamma, beta, {axis, epsilon});
     const norm = (x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) =>
       batchNormTraining(x, gamma as tf.Tensor1D, beta as tf.Tensor1D, {axis, epsilon}).y;
     const [dx, dgamma, dbeta] = tf.grads(norm)([x, gamma, beta], tf.tensor(dy, shape));
     const expected = gradientsOf(batch, statistics, dy);
-    // Of a mean of 10⁴ float32 has 3 decimal places; the sums of 16,384 values of dy
-    // cancel.
+    // Of a mean of 10⁴ float32 has 3 decimal places.
     const tolerance = mean === 0.5 ? TOLERANCE : 2e-4;
     expect(await errorOf(result.y, normalize(batch, statistics))).toBeLessThan(tolerance);
     expect(await errorOf(result.mean, statistics.mean)).toBeLessThan(TOLERANCE);
     expect(await errorOf(result.variance, statistics.variance)).toBeLessThan(tolerance);
     expect(await errorOf(dx, expected.dx)).toBeLessThan(tolerance);
-    expect(await errorOf(dgamma, expected.dgamma)).toBeLessThan(10 * tolerance);
-    expect(await errorOf(dbeta, expected.dbeta)).toBeLessThan(10 * TOLERANCE);
+    expect(await errorOf(dgamma, expected.dgamma)).toBeLessThan(tolerance);
+    expect(await errorOf(dbeta, expected.dbeta)).toBeLessThan(TOLERANCE);
   });
 });
 
@@ -225,7 +232,7 @@ describe('the flag RES_BATCH_NORM_KERNELS', () => {
     tf.env().set('RES_BATCH_NORM_KERNELS', false);
     const composed = run();
     for (const [i, gradient] of own.entries()) {
-      await expect(gradient).toBeAllclose(composed[i], {rtol: 1e-5, atol: 1e-5});
+      await expect(gradient).toBeAllclose(composed[i], {rtol: 1e-5, atol: 1e-4});
     }
   });
 

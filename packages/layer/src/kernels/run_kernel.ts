@@ -4,10 +4,18 @@ import * as tf from '@tensorflow/tfjs-core';
 import {composedKernels} from './composed/index.js';
 import {cpuKernels} from './cpu/index.js';
 import {kernelNames, type Kernel, type KernelName, type Kernels} from './kernel.js';
+import {tensorflowKernels} from './tensorflow/index.js';
+import {wasmKernels} from './wasm/index.js';
+import {webglKernels} from './webgl/index.js';
+import {webgpuKernels} from './webgpu/index.js';
 
 /** The backends that kernels were written for. A new one is a folder and a line here. */
 const kernelsOfBackend: Record<string, Partial<Kernels>> = {
   cpu: cpuKernels,
+  tensorflow: tensorflowKernels,
+  wasm: wasmKernels,
+  webgl: webglKernels,
+  webgpu: webgpuKernels,
 };
 
 /**

@@ -1,7 +1,22 @@
 /** The kernels of the `cpu` backend: plain JavaScript over the tensors' arrays. */
-import type {Kernels} from '../kernel.js';
-import {inference} from './inference.js';
-import {training} from './training.js';
-import {trainingGrad} from './training_grad.js';
+import * as tf from '@tensorflow/tfjs-core';
 
-export const cpuKernels: Partial<Kernels> = {training, trainingGrad, inference};
+import {arraysOf, type Host} from '../loops/host.js';
+import {loopKernels} from '../loops/index.js';
+import {plainLoops} from '../loops/plain_loops.js';
+import type {CpuBackend} from './backend.js';
+
+const host: Host = (backend, inputs, like, view, compute) => {
+  const cpu = backend as CpuBackend;
+  const arrays = arraysOf(
+    inputs,
+    ({dataId}) => cpu.data.get(dataId).values as Float32Array,
+  );
+  const outputs = like.map(({shape, dtype}) =>
+    tf.util.getTypedArrayFromDType(dtype as 'float32', tf.util.sizeFromShape(shape)),
+  );
+  compute(arrays, outputs, plainLoops(view));
+  return like.map(({shape, dtype}, i) => cpu.makeTensorInfo(shape, dtype, outputs[i]));
+};
+
+export const cpuKernels = loopKernels(host);

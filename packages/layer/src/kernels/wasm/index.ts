@@ -1,0 +1,32 @@
+/** The kernels of the `wasm` backend: loops over its heap, where the tensors are. */
+import {arraysOf, type Host} from '../loops/host.js';
+import {loopKernels} from '../loops/index.js';
+import {plainLoops} from '../loops/plain_loops.js';
+import type {WasmBackend} from './backend.js';
+import {normModule} from './module.js';
+import {scratchBytes, simdLoops} from './simd_loops.js';
+
+const host: Host = (backend, inputs, like, view, compute) => {
+  const heap = backend as WasmBackend;
+  const {wasm} = heap;
+  const module = normModule(heap);
+  // This brings values of other backends to the heap.
+  for (const {dataId} of Object.values(inputs)) heap.getMemoryOffset(dataId);
+  const outputs = like.map(({shape, dtype}) => heap.makeOutput(shape, dtype));
+  const scratch = wasm._malloc(scratchBytes(view)) >>> 0;
+  try {
+    // Not before all is on the heap: arrays over it become empty when it grows.
+    const arrays = arraysOf(inputs, tensor => heap.typedArrayFromHeap(tensor));
+    const results = outputs.map(tensor => heap.typedArrayFromHeap(tensor));
+    const loops =
+      module === null
+        ? plainLoops(view)
+        : simdLoops(module, wasm.HEAPU8.buffer, scratch, view);
+    compute(arrays, results, loops);
+  } finally {
+    wasm._free(scratch);
+  }
+  return outputs;
+};
+
+export const wasmKernels = loopKernels(host);

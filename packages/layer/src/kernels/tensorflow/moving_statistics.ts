@@ -1,0 +1,60 @@
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+
+import type {Kernels} from '../kernel.js';
+import {read, type TensorFlowBackend} from './backend.js';
+
+/** Which statistic of the batch a moving one follows. */
+const followed: Record<string, 'mean' | 'variance'> = {
+  moving_mean: 'mean',
+  moving_variance: 'variance',
+};
+
+/**
+ * On the CPU, in plain JavaScript, which takes less time than two ops would. On a GPU, to read
+ * the statistics is to wait for all that it was asked for before, so the composed kernel runs.
+ */
+export const movingStatistics: Kernels['movingStatistics'] = (
+  inputs,
+  {rule, momentum, skipNonFinite},
+  kernelBackend,
+) => {
+  const backend = kernelBackend as unknown as TensorFlowBackend;
+  if (rule !== 'exponential' || backend.isUsingGpuDevice) return null;
+  const {skipped} = inputs;
+  const names = Object.keys(inputs).filter(name => name in followed);
+  const batch = {
+    mean: read(backend, inputs.mean),
+    variance: read(backend, inputs.variance),
+  };
+
+  if (skipNonFinite && !(isFinite(batch.mean) && isFinite(batch.variance))) {
+    const [count] = backend.readSync(skipped.dataId) as Int32Array;
+    const dataId = backend.write(Int32Array.of(count + 1), skipped.shape, 'int32');
+    return [
+      ...names.map(name => alias(backend, inputs[name])),
+      {dataId, shape: skipped.shape, dtype: 'int32'},
+    ];
+  }
+  const next = names.map((name): TensorInfo => {
+    const {shape} = inputs[name];
+    const values = batch[followed[name]];
+    const moving = read(backend, inputs[name]).map(
+      (value, c) => value * momentum + values[c] * (1 - momentum),
+    );
+    return {dataId: backend.write(moving, shape, 'float32'), shape, dtype: 'float32'};
+  });
+  return [...next, alias(backend, skipped)];
+};
+
+function isFinite(values: Float32Array): boolean {
+  return values.every(value => Number.isFinite(value));
+}
+
+/** Another tensor over the same values, as a clone is. */
+function alias(
+  backend: TensorFlowBackend,
+  {dataId, shape, dtype}: TensorInfo,
+): TensorInfo {
+  backend.incRef(dataId);
+  return {dataId, shape, dtype};
+}

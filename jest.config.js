@@ -1,12 +1,10 @@
 // Every test of the published packages runs once on every backend: each backend is a Jest
 // project over the same test files, named in the output. `npm test -- --selectProjects cpu`
 // runs one of them.
-import {backends} from './testing/backends.js';
+import {chromiumBackends, nodeBackends} from './testing/backends.js';
 
 const shared = {
   rootDir: import.meta.dirname,
-  testEnvironment: '<rootDir>/testing/environment.js',
-  transform: {'\\.ts$': ['ts-jest', {tsconfig: '<rootDir>/testing/tsconfig.json'}]},
   moduleNameMapper: {
     // The tests run the sources, not what was built from them.
     '^@resbatchnorm/([^/]+)$': '<rootDir>/packages/$1/src/index.ts',
@@ -14,28 +12,68 @@ const shared = {
   },
 };
 
+const inNode = {
+  ...shared,
+  testEnvironment: '<rootDir>/testing/environment.js',
+  transform: {'\\.ts$': ['ts-jest', {tsconfig: '<rootDir>/testing/tsconfig.json'}]},
+};
+
+const inChromium = {
+  ...shared,
+  runner: '<rootDir>/testing/chromium/runner.js',
+};
+
+const perBackend = [
+  '<rootDir>/packages/{layer,callbacks}/src/**/*.test.ts',
+  '!**/*.node.test.ts',
+];
+
+/** What is special to the kernels of one backend is tested on that alone. */
+const ofBackend = backend => [
+  '!**/layer/src/kernels/{cpu,wasm,tensorflow,webgl,webgpu}/**',
+  `<rootDir>/packages/layer/src/kernels/${backend}/**/*.test.ts`,
+];
+
+/**
+ * A GPU made of software is slow, so Chromium runs the tests of what computes on it: the
+ * kernels, their gradients, and the layer with its variants.
+ */
+const inBrowser = [
+  '<rootDir>/packages/layer/src/{kernels,batch}/**/*.test.ts',
+  '<rootDir>/packages/layer/src/{gradients,variants,res_batch_norm,built_in_faults,saving}.test.ts',
+];
+
 /** @type {import('jest').Config} */
 export default {
   reporters: ['default', '<rootDir>/testing/absent_backends_reporter.js'],
   projects: [
-    ...backends.map(backend => ({
-      ...shared,
-      displayName: backend.name,
-      globals: {backendUnderTest: backend.name},
+    ...nodeBackends.map(({name}) => ({
+      ...inNode,
+      displayName: name,
+      globals: {backendUnderTest: name},
       setupFilesAfterEnv: ['<rootDir>/testing/set_up_backend.ts'],
       testMatch: [
-        '<rootDir>/packages/{layer,callbacks}/src/**/*.test.ts',
-        ...(backend.name === 'wasm'
-          ? ['<rootDir>/packages/wasm-training/src/**/*.test.ts']
-          : []),
+        ...perBackend,
+        ...ofBackend(name),
+        ...(name === 'wasm' ? ['<rootDir>/packages/wasm-training/src/**/*.test.ts'] : []),
       ],
     })),
+    ...chromiumBackends.map(({name, backend}) => ({
+      ...inChromium,
+      displayName: name,
+      globals: {backendUnderTest: backend},
+      setupFilesAfterEnv: ['<rootDir>/testing/chromium/set_up_backend.ts'],
+      testMatch: [...inBrowser, ...ofBackend(backend)],
+    })),
     {
-      ...shared,
+      ...inNode,
       displayName: 'node',
       setupFilesAfterEnv: ['<rootDir>/testing/set_up_node.ts'],
       testMatch: [
-        '<rootDir>/packages/{native,reference,resnet,verify-gpu}/src/**/*.test.ts',
+        '<rootDir>/testing/**/*.test.ts',
+        '<rootDir>/packages/{bench,chromium,native,reference,resnet,verify-gpu}/src/**/*.test.ts',
+        // What starts programs, or is the same on every backend.
+        '<rootDir>/packages/callbacks/src/**/*.node.test.ts',
       ],
     },
   ],

@@ -3,6 +3,8 @@ import {existsSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';
 
+import {findChromium} from '@resbatchnorm/chromium';
+
 const require = createRequire(import.meta.url);
 
 /** Where Debian's chromium keeps SwiftShader, a Vulkan driver that needs no GPU. */
@@ -30,7 +32,7 @@ function tensorflowAddon() {
   return path.join(path.dirname(manifest), 'lib', 'napi-v8', 'tfjs_binding.node');
 }
 
-const all = [
+const inNode = [
   {name: 'cpu', absence: null},
   {name: 'wasm', absence: null},
   {
@@ -50,5 +52,19 @@ const all = [
   },
 ];
 
-export const backends = all.filter(({absence}) => absence === null);
-export const absentBackends = all.filter(({absence}) => absence !== null);
+const chromiumAbsence =
+  findChromium() === null
+    ? 'no chromium: install it, or name one in the environment variable CHROME_BIN'
+    : null;
+
+/** The project `webgpu` is that of Node. */
+const inChromium = [
+  {name: 'webgl', backend: 'webgl', absence: chromiumAbsence},
+  {name: 'webgpu-chromium', backend: 'webgpu', absence: chromiumAbsence},
+];
+
+const isPresent = ({absence}) => absence === null;
+
+export const nodeBackends = inNode.filter(isPresent);
+export const chromiumBackends = inChromium.filter(isPresent);
+export const absentBackends = [...inNode, ...inChromium].filter(one => !isPresent(one));

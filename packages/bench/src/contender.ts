@@ -1,0 +1,45 @@
+/** What is timed. */
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Calls so many times what is timed, and resolves when the last call has ended. */
+export type Contender = (count: number) => Promise<void>;
+
+/** The data of a task, and what is timed with it. */
+export interface PreparedTask {
+  contenders: Record<string, Contender>;
+  parameters?: Record<string, number>;
+  dispose(): void;
+}
+
+/** Milliseconds of one call. */
+export async function time(contender: Contender, count: number): Promise<number> {
+  // What the contender before has left is not this one's to clear away.
+  (globalThis as {gc?: () => void}).gc?.();
+  // And what it has put out of the caches comes back.
+  if (count > 1) await contender(1);
+  const start = performance.now();
+  await contender(count);
+  return (performance.now() - start) / count;
+}
+
+/** A function that makes tensors, as a contender; they are disposed of. */
+export function tensorContender(call: () => tf.Tensor[]): Contender {
+  return async count => {
+    for (let i = 1; i < count; i++) tf.dispose(tf.tidy(call));
+    const last = tf.tidy(call);
+    await arrival(last);
+    tf.dispose(last);
+  };
+}
+
+/**
+ * Resolves when the tensors have been computed. A device computes in the order of the calls, so
+ * one value of each tells as much as all of it.
+ */
+async function arrival(tensors: tf.Tensor[]): Promise<void> {
+  const values = tensors.map(tensor =>
+    tf.slice(tensor, Array(tensor.rank).fill(0), Array(tensor.rank).fill(1)),
+  );
+  await Promise.all(values.map(value => value.data()));
+  tf.dispose(values);
+}

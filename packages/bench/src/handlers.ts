@@ -1,0 +1,65 @@
+/** Answers the requests on a backend of TensorFlow.js, in Node and in a page alike. */
+import * as tf from '@tensorflow/tfjs-core';
+
+import {measureAccuracy} from './accuracy.js';
+import type {Device} from './backends.js';
+import {type PreparedTask, time} from './contender.js';
+import {prepareCopy} from './copy_task.js';
+import {prepareNorm} from './norm_task.js';
+import type {Handlers, Network, OpenArgs, Opened, Peak, Task} from './requests.js';
+
+/** What differs from one place to another. */
+export interface Place {
+  /** Makes the backend the current one. */
+  open(args: OpenArgs): Promise<Opened>;
+  /** Only where whole networks can be trained. */
+  networks?: {
+    prepare(network: Network): PreparedTask;
+    peak(network: Network, contender: string): Promise<Peak>;
+  };
+}
+
+export function makeHandlers({open, networks}: Place): Handlers {
+  let device: Device;
+  let task: PreparedTask | undefined;
+
+  function prepare(wanted: Task): PreparedTask {
+    switch (wanted.kind) {
+      case 'norm':
+        return prepareNorm(wanted.shape, wanted.direction);
+      case 'copy':
+        return prepareCopy(wanted.values, device);
+      case 'step':
+        return networks!.prepare(wanted.network);
+    }
+  }
+
+  function discardTask(): void {
+    task?.dispose();
+    task = undefined;
+  }
+
+  return {
+    open: async args => {
+      // Without it the cpu backend prints a banner that recommends another backend.
+      tf.enableProdMode();
+      const opened = await open(args);
+      device = opened.device;
+      return opened;
+    },
+    prepare: async wanted => {
+      discardTask();
+      task = prepare(wanted);
+      return {contenders: Object.keys(task.contenders), parameters: task.parameters};
+    },
+    time: ({contender, count}) => time(task!.contenders[contender], count),
+    accuracy: ({shape}) => {
+      discardTask();
+      return measureAccuracy(shape);
+    },
+    peak: ({network, contender}) => {
+      discardTask();
+      return networks!.peak(network, contender);
+    },
+  };
+}

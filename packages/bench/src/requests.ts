@@ -1,0 +1,119 @@
+/**
+ * What is asked of a process, a page or a Python that measures, and what it answers. Each keeps
+ * the data of one task and runs the contenders of that task when it is told to, so that those
+ * of several processes can take turns.
+ */
+import type {BackendName, Device} from './backends.js';
+
+export const directions = ['forward', 'forward + backward'] as const;
+export type Direction = (typeof directions)[number];
+
+/** One of networks.ts, by its name. */
+export type NetworkName = 'ResNet-20' | 'ResNet-50 style';
+
+/** How an image network is trained. */
+export interface Network {
+  name: NetworkName;
+  /** Height, width, channels. */
+  imageShape: [number, number, number];
+  batchSize: number;
+}
+
+export type Task =
+  | {kind: 'norm'; shape: readonly number[]; direction: Direction}
+  | {kind: 'step'; network: Network}
+  /** Of float32 values, on the device. Not in Python. */
+  | {kind: 'copy'; values: number};
+
+export interface Prepared {
+  contenders: string[];
+  /** Of each contender that is a network. */
+  parameters?: Record<string, number>;
+}
+
+export interface Opened {
+  device: Device;
+  versions: Record<string, string>;
+  /** What of it must be known to read the numbers. */
+  notes: string[];
+}
+
+export interface OpenArgs {
+  /** Not in Python. */
+  backend?: BackendName;
+  device?: 'cpu' | 'gpu';
+  /** Whether whole networks are to be trained, which takes more kernels on wasm. */
+  forNetworks?: boolean;
+}
+
+/** The largest error of each quantity, relative to the largest value expected. */
+export type Errors = Record<string, number>;
+
+export interface Peak {
+  /** The highest `tf.memory().numBytes` within a step. */
+  numBytes: number;
+  /** The same with each buffer counted once, however many tensors share it. */
+  bufferBytes: number;
+}
+
+/** The requests by name. `accuracy` and `peak` are not for Python. */
+export interface Requests {
+  /** The first. */
+  open: {args: OpenArgs; answer: Opened};
+  /** Makes the data of a task, in the place of those of the one before. */
+  prepare: {args: Task; answer: Prepared};
+  /** Calls a contender of the task so many times; the milliseconds of one call. */
+  time: {args: {contender: string; count: number}; answer: number};
+  /** The errors of each contender of a norm, against float64. */
+  accuracy: {args: {shape: readonly number[]}; answer: Record<string, Errors>};
+  /** The memory of one training step of a network. */
+  peak: {args: {network: Network; contender: string}; answer: Peak};
+}
+
+export type RequestName = keyof Requests;
+
+/** The other side: what answers the requests. */
+export type Handlers = {
+  [Name in RequestName]: (
+    args: Requests[Name]['args'],
+  ) => Promise<Requests[Name]['answer']>;
+};
+
+/** One line that says why something is not there to be measured, and what mends it. */
+export class AbsentError extends Error {
+  override readonly name = 'AbsentError';
+}
+
+/** An answer on its way between processes. */
+export type Reply = {answer: unknown} | {absent: string} | {error: string};
+
+export async function replyTo(
+  handlers: Handlers,
+  name: RequestName,
+  args: unknown,
+): Promise<Reply> {
+  try {
+    const handle = handlers[name] as (args: unknown) => Promise<unknown>;
+    return {answer: await handle(args)};
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return error instanceof AbsentError ? {absent: message} : {error: message};
+  }
+}
+
+/** A process, page or Python that measures. */
+export interface Channel {
+  /** @throws AbsentError if it cannot be opened here; Error if what was asked for failed. */
+  ask<Name extends RequestName>(
+    name: Name,
+    args: Requests[Name]['args'],
+  ): Promise<Requests[Name]['answer']>;
+  close(): Promise<void>;
+}
+
+/** @throws What the reply tells. */
+export function answerOf(reply: Reply): unknown {
+  if ('answer' in reply) return reply.answer;
+  if ('absent' in reply) throw new AbsentError(reply.absent);
+  throw new Error(reply.error);
+}

@@ -1,0 +1,115 @@
+import type {BackendReport, Report} from './report.js';
+import type {Network} from './requests.js';
+import {sampleOf} from './sample.js';
+import {reportTables} from './tables.js';
+
+const network: Network = {name: 'ResNet-20', imageShape: [32, 32, 3], batchSize: 64};
+
+const tensorflow: BackendReport = {
+  backend: 'tensorflow',
+  device: {kind: 'cpu', name: 'Some processor'},
+  versions: {TensorFlow: '2.20.0'},
+  notes: ['2 threads'],
+  failures: ['8×8, forward: it broke'],
+  copy: {bytes: 8, sample: sampleOf([1]), gigabytesPerSecond: 12.345},
+  norms: [
+    {
+      shape: [32, 8, 8, 64],
+      direction: 'forward',
+      samples: {ours: sampleOf([0.51234]), builtIn: sampleOf([2])},
+      ratios: {'builtIn / ours': 3.9, 'composed / ours': 2, 'ours / least': 1.5},
+    },
+    {
+      shape: [32, 8, 8, 64],
+      direction: 'forward + backward',
+      samples: {ours: sampleOf([1]), builtIn: sampleOf([1234.5])},
+      ratios: {
+        'builtIn / ours': 1234.5,
+        'composed / ours': 4,
+        'keras / ours': 1.1,
+        'pytorch / ours': 0.25,
+        'ours / least': 3,
+      },
+    },
+  ],
+  steps: [
+    {
+      network,
+      samples: {ours: sampleOf([100]), builtIn: sampleOf([250]), none: sampleOf([80])},
+      parameters: {},
+      ratios: {'builtIn / ours': 2.5, 'none / ours': 0.8, 'keras / ours': 0.9},
+    },
+  ],
+  accuracy: [],
+  memory: {
+    network,
+    peaks: {
+      ours: {numBytes: 2 ** 20, bufferBytes: 1},
+      builtIn: {numBytes: 2 ** 21, bufferBytes: 1},
+    },
+    ratios: {'ours / builtIn, numBytes': 0.5, 'ours / builtIn, bufferBytes': 0.6},
+  },
+};
+
+const absent: BackendReport = {
+  backend: 'chromium-webgl',
+  versions: {},
+  absent: 'There is no chromium.',
+  notes: [],
+  failures: [],
+  norms: [],
+  steps: [],
+  accuracy: [],
+};
+
+/** The cells of each line. */
+function rowsOf(report: Partial<Report>): string[][] {
+  return reportTables({backends: [], notes: [], targets: [], ...report})
+    .split('\n')
+    .map(line => line.split('│').map(cell => cell.trim()))
+    .map(cells => (cells.length > 1 ? cells.slice(1, -1) : cells));
+}
+
+it('has a row for each shape and backend, below the direction', () => {
+  const rows = rowsOf({backends: [tensorflow, absent]});
+  const firsts = rows.map(([first]) => first);
+  expect(firsts.indexOf('forward')).toBeLessThan(firsts.indexOf('forward + backward'));
+  expect(rows.filter(([, shape]) => shape === '32×8×8×64')).toEqual([
+    ['tensorflow', '32×8×8×64', '0.512', '2', '3.9', '2', '', '', '1.5'],
+    ['tensorflow', '32×8×8×64', '1', '1235', '1235', '4', '1.1', '0.25', '3'],
+  ]);
+});
+
+it('has the steps of networks, and their memory', () => {
+  const rows = rowsOf({backends: [tensorflow]});
+  const title = 'ResNet-20, 64 of 32×32×3';
+  expect(rows).toContainEqual(
+    ['tensorflow', title, '100', '250', '80', '0.4', '0.9', ''], // no PyTorch
+  );
+  expect(rows).toContainEqual(['tensorflow', title, '1.0', '2.0', '0.5', '0.6']);
+});
+
+it('says which targets were reached', () => {
+  const rows = rowsOf({
+    targets: [
+      {what: 'error', relation: '≤', target: 2e-6, measured: 1.23e-7, reached: true},
+      {what: 'speed', relation: '≥', target: 5, measured: 4.987, reached: false},
+    ],
+  });
+  expect(rows).toContainEqual(['Targets, 1 of 2 reached:']);
+  expect(rows).toContainEqual(['error', '≤ 2.0e-6', '1.2e-7', 'yes']);
+  expect(rows).toContainEqual(['speed', '≥ 5', '4.99', 'NO']);
+});
+
+it('tells of the device, of failures, and of what is left out, in a line each', () => {
+  const lines = rowsOf({
+    backends: [tensorflow, absent],
+    notes: ['PyTorch is left out: …'],
+  });
+  expect(lines.slice(-4).flat()).toEqual([
+    'tensorflow: Some processor, TensorFlow 2.20.0; copies at 12.3 GB/s; 2 threads',
+    'FAILED tensorflow: 8×8, forward: it broke',
+    'chromium-webgl is left out: There is no chromium.',
+    'PyTorch is left out: …',
+  ]);
+});

@@ -1,0 +1,111 @@
+import type {BackendName} from './backends.js';
+import type {Accuracy, BackendReport, NormTimes, Ratios} from './report.js';
+import type {Direction, Network, NetworkName} from './requests.js';
+import {targetsOf} from './targets.js';
+
+function reportOf(backend: BackendName, parts: Partial<BackendReport>): BackendReport {
+  return {
+    backend,
+    versions: {},
+    notes: [],
+    failures: [],
+    norms: [],
+    steps: [],
+    accuracy: [],
+    ...parts,
+  };
+}
+
+function normTimes(
+  shape: number[],
+  ratios: Ratios,
+  direction: Direction = 'forward + backward',
+): NormTimes {
+  return {shape, direction, samples: {}, ratios};
+}
+
+const network: Network = {name: 'ResNet-20', imageShape: [32, 32, 3], batchSize: 64};
+
+const verdicts = (report: BackendReport) =>
+  targetsOf([report]).map(({what, target, measured, reached}) => [
+    what,
+    target,
+    measured,
+    reached,
+  ]);
+
+it('wants 5 times the speed of the built-in of one shape on tensorflow', () => {
+  const norms = [
+    normTimes([16, 56, 56, 64], {'builtIn / ours': 4.9}),
+    normTimes([16, 56, 56, 64], {'builtIn / ours': 3}, 'forward'),
+    normTimes([32, 8, 8, 64], {'builtIn / ours': 3}),
+  ];
+  expect(verdicts(reportOf('tensorflow', {norms}))).toEqual([
+    ['tensorflow, 16×56×56×64, forward + backward: builtIn / ours', 5, 4.9, false],
+  ]);
+});
+
+it('wants every shape on tensorflow no slower than Keras, where that was there', () => {
+  const norms = [
+    normTimes([256, 512], {'builtIn / ours': 3, 'keras / ours': 1}),
+    normTimes([32, 8, 8, 64], {'builtIn / ours': 3, 'keras / ours': 0.99}),
+    normTimes([32, 16, 16, 32], {'builtIn / ours': 3}),
+  ];
+  expect(verdicts(reportOf('tensorflow', {norms}))).toEqual([
+    ['tensorflow, 256×512, forward + backward: keras / ours', 1, 1, true],
+    ['tensorflow, 32×8×8×64, forward + backward: keras / ours', 1, 0.99, false],
+  ]);
+});
+
+it.each([
+  ['cpu', [256, 512], 60],
+  ['wasm', [32, 32, 32, 16], 12],
+  ['chromium-webgl', [256, 512], 4],
+  ['chromium-webgpu', [256, 512], 4],
+] as const)('wants of %s, %j, to be %d times faster', (backend, shape, target) => {
+  const reached = (ratio: number) =>
+    targetsOf([
+      reportOf(backend, {norms: [normTimes([...shape], {'builtIn / ours': ratio})]}),
+    ]).map(t => [t.target, t.reached]);
+  expect(reached(target)).toEqual([[target, true]]);
+  expect(reached(target * 0.99)).toEqual([[target, false]]);
+});
+
+it('wants half the time of a ResNet-20 step on tensorflow, of no other', () => {
+  const step = (name: NetworkName) => ({
+    network: {...network, name},
+    samples: {},
+    parameters: {},
+    ratios: {'builtIn / ours': 2.5},
+  });
+  const steps = [step('ResNet-20'), step('ResNet-50 style')];
+  expect(verdicts(reportOf('tensorflow', {steps}))).toEqual([
+    ['tensorflow, step of ResNet-20: ours / builtIn', 0.5, 0.4, true],
+  ]);
+  expect(verdicts(reportOf('wasm', {steps}))).toEqual([]);
+});
+
+it('wants 0.55 of the bytes', () => {
+  const memory = {
+    network,
+    peaks: {},
+    ratios: {'ours / builtIn, numBytes': 0.56, 'ours / builtIn, bufferBytes': 0.4},
+  };
+  expect(verdicts(reportOf('wasm', {memory}))).toEqual([
+    ['wasm, peak numBytes of a step of ResNet-20: ours / builtIn', 0.55, 0.56, false],
+  ]);
+});
+
+it('wants the worst error of all shapes and quantities below 2e-6', () => {
+  const accuracy: Accuracy[] = [
+    {shape: [2, 3], errors: {ours: {y: 1e-8, dx: 3e-7}, builtIn: {y: 1}}},
+    {shape: [4, 5], errors: {ours: {y: 2e-7}}},
+  ];
+  expect(verdicts(reportOf('cpu', {accuracy}))).toEqual([
+    ['cpu, largest error to float64: dx of 2×3', 2e-6, 3e-7, true],
+  ]);
+  accuracy.push({shape: [6, 7], errors: {ours: {y: NaN}}});
+  expect(verdicts(reportOf('cpu', {accuracy}))).toEqual([
+    ['cpu, largest error to float64: y of 6×7', 2e-6, NaN, false],
+  ]);
+});

@@ -1,0 +1,17 @@
+/**
+ * Runs modules in headless Chromium, on WebGL and WebGPU:
+ *
+ *     const files = await bundle({entries: {sum: 'src/sum.ts'}});
+ *     const total = await withChromium(files, async chromium => {
+ *       const page = await chromium.openPage();
+ *       return page.evaluate("import('/sum.js').then(({sum}) => sum([1, 2]))");
+ *     });
+ */
+export {bundle} from './bundle.js';
+export type {BundleArgs} from './bundle.js';
+export {ChromiumError} from './chromium_error.js';
+export type {Files} from './files.js';
+export {findChromium} from './find_chromium.js';
+export {openChromium, withChromium} from './open_chromium.js';
+export type {Chromium} from './open_chromium.js';
+export type {Page} from 'playwright-core';

@@ -1,0 +1,1 @@
+export {expect as jestExpect} from 'expect';

@@ -7,12 +7,12 @@ import * as tfl from '@tensorflow/tfjs-layers';
  * here without restarts).
  */
 export class CosineSchedule extends tfl.Callback {
-  private step = 0;
-
+  /** @param step How many steps are done already, of a training that is resumed. */
   constructor(
     private readonly optimizer: tf.MomentumOptimizer,
     private readonly largestRate: number,
     private readonly totalSteps: number,
+    private step = 0,
   ) {
     super();
   }

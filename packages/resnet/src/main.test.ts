@@ -73,7 +73,7 @@ describe('npm start', () => {
     expect(tableOf(stdout)).toMatchObject({
       'training accuracy, last epoch': expect.stringMatching(/ %$/),
       'test accuracy, with the moving statistics': expect.stringMatching(/ %$/),
-      'update check': '9 layers × 6 steps = 54 updates run',
+      'update check': '9 layers × 6 steps = 54 updates run, 0 skipped as non-finite',
       'saved to and reloaded from': join('out', 'model.json'),
       "reloaded model's predictions": 'largest difference 0',
     });
@@ -84,7 +84,9 @@ describe('npm start', () => {
     const {code, stdout, stderr} = await run(...quick, '--epochs', '1', '--norm', norm);
     expect({code, stderr}).toEqual({code: 0, stderr: ''});
     expect(tableOf(stdout)['update check']).toBe(
-      norm === 'none' ? undefined : '9 layers × 3 steps = 27 updates run',
+      norm === 'none'
+        ? undefined
+        : '9 layers × 3 steps = 27 updates run, 0 skipped as non-finite',
     );
   });
 
@@ -103,7 +105,58 @@ describe('npm start', () => {
     );
     expect({code, stderr}).toEqual({code: 0, stderr: ''});
     expect(stdout).toContain('CIFAR-10: 20 to train, 4 to test');
-    expect(tableOf(stdout)['update check']).toBe('9 layers × 1 steps = 9 updates run');
+    expect(tableOf(stdout)['update check']).toBe(
+      '9 layers × 1 step = 9 updates run, 0 skipped as non-finite',
+    );
+  });
+});
+
+describe('--tensorboard and --check-gap', () => {
+  it('write event files and the gap', async () => {
+    const {code, stdout} = await run(
+      ...[...quick, '--epochs', '1', '--tensorboard', 'logs', '--check-gap'],
+    );
+    expect(code).toBe(0);
+    expect(tableOf(stdout)['training → inference mode']).toMatch(
+      /^accuracy [\d.]+ % → [\d.]+ %, loss [\d.]+ → [\d.]+ \(\d+ images\)$/,
+    );
+    const [events] = await readdir(join(directory, 'logs', 'train'));
+    expect(events).toMatch(/^events\.out\.tfevents\./);
+  });
+});
+
+describe('--checkpoint and --resume', () => {
+  const options = [...quick, '--epochs', '3'];
+  /** The weight file's name is made of its content. */
+  const weightsIn = async (out: string) =>
+    (await readdir(join(directory, out))).find(file => file.startsWith('weights'));
+
+  it('go on after SIGKILL as if it had never been', async () => {
+    await run(...options, '--out', 'whole');
+    const {child, result} = start([...options, '--checkpoint', 'checkpoints']);
+    await new Promise<void>(resolve => {
+      child.stdout!.on('data', data => String(data).includes('epoch 1/') && resolve());
+    });
+    child.kill('SIGKILL');
+    expect((await result).signal).toBe('SIGKILL');
+
+    const refused = await run(...options, '--checkpoint', 'checkpoints');
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toBe(
+      'error: --checkpoint checkpoints holds checkpoints: go on from them with --resume, ' +
+        'or name another folder.\n',
+    );
+    const resuming = [...options, '--checkpoint', 'checkpoints', '--resume'];
+    const other = await run(...resuming, '--seed', '7');
+    expect(other.code).toBe(2);
+    expect(other.stderr).toBe(
+      'error: --resume: --seed must be that of the checkpoint, 1. Received: 7.\n',
+    );
+
+    const {code, stdout} = await run(...resuming, '--out', 'resumed');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^resuming \S+checkpoint-00000001, after step 3$/m);
+    expect(await weightsIn('resumed')).toBe(await weightsIn('whole'));
   });
 });
 
@@ -117,6 +170,21 @@ describe('a wrong command line', () => {
 
   it('is a wrong option', async () => {
     expect(await usageError('--depth', '9')).toContain('--depth');
+  });
+
+  it('is --resume without anything to resume', async () => {
+    expect(await usageError(...quick, '--resume')).toContain(
+      '--resume needs --checkpoint',
+    );
+    expect(await usageError(...quick, '--resume', '--checkpoint', 'none')).toBe(
+      'error: --resume: there is no checkpoint in none. Begin without --resume.\n',
+    );
+  });
+
+  it('is a watch on batch norms that are not there', async () => {
+    expect(await usageError('--norm', 'none', '--check-gap')).toContain(
+      '--check-gap watches batch norms; --norm none has none.',
+    );
   });
 
   it('is a missing data file', async () => {

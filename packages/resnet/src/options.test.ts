@@ -25,6 +25,8 @@ describe('parseOptions', () => {
       backend: 'auto',
       seed: 1,
       out: 'out',
+      resume: false,
+      checkGap: false,
     });
   });
 
@@ -38,7 +40,8 @@ describe('parseOptions', () => {
     expect(
       parse(
         '--dataset cifar10 --data d --depth 20 --norm builtin --epochs 2 --batch-size 32 ' +
-          '--learning-rate 0.05 --limit 10 --backend cpu --seed 9 --out o',
+          '--learning-rate 0.05 --limit 10 --backend cpu --seed 9 --out o ' +
+          '--tensorboard t --checkpoint c --resume --check-gap',
       ),
     ).toEqual({
       dataset: 'cifar10',
@@ -52,6 +55,10 @@ describe('parseOptions', () => {
       backend: 'cpu',
       seed: 9,
       out: 'o',
+      tensorboard: 't',
+      checkpoint: 'c',
+      resume: true,
+      checkGap: true,
     });
   });
 

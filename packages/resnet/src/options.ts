@@ -34,6 +34,14 @@ export interface Options {
   backend: BackendName;
   seed: number;
   out: string;
+  /** The folder for TensorBoard's event files. */
+  tensorboard?: string;
+  /** The folder for checkpoints. */
+  checkpoint?: string;
+  /** Whether to go on from the last checkpoint. */
+  resume: boolean;
+  /** Whether to compare training mode and inference mode after each epoch. */
+  checkGap: boolean;
 }
 
 const defaultEpochs: Record<DatasetName, number> = {digits: 3, cifar10: 60};
@@ -46,6 +54,9 @@ const defaultLearningRate: Record<NormName, number> = {
 };
 
 const deepest = 1202;
+
+/** How many steps may be lost when the program is killed. */
+export const CHECKPOINT_STEPS = 200;
 
 function wholeNumber(least: number, most: number) {
   return (text: string): number => {
@@ -131,6 +142,23 @@ function makeCommand(): Command {
     )
     .optionsGroup('Result:')
     .option('--out <dir>', 'folder that the model is saved in', path, 'out')
+    .optionsGroup('On the way:')
+    .option(
+      '--tensorboard <dir>',
+      'folder for event files: loss, accuracy, moving statistics',
+      path,
+    )
+    .option(
+      '--checkpoint <dir>',
+      `folder for checkpoints, one an epoch and one every ${CHECKPOINT_STEPS} steps`,
+      path,
+    )
+    .option('--resume', 'go on from the last checkpoint in --checkpoint', false)
+    .option(
+      '--check-gap',
+      'warn where inference mode is much worse than training mode on the same images',
+      false,
+    )
     .optionsGroup('Other:')
     .helpOption('-h, --help', 'show this help')
     .addHelpText(
@@ -171,6 +199,13 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     throw new UsageError(
       `--data is for --dataset cifar10 only; the dataset is ${given.dataset}.`,
     );
+  }
+  if (given.resume && given.checkpoint === undefined) {
+    throw new UsageError('--resume needs --checkpoint, the folder of the checkpoints.');
+  }
+  const watching = given.checkGap ? '--check-gap' : '--tensorboard';
+  if (given.norm === 'none' && (given.checkGap || given.tensorboard !== undefined)) {
+    throw new UsageError(`${watching} watches batch norms; --norm none has none.`);
   }
   return {
     ...given,

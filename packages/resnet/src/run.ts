@@ -2,7 +2,7 @@
 import {mkdir, mkdtemp, rmdir} from 'node:fs/promises';
 import {join} from 'node:path';
 
-import {UpdateOpsCheck} from '@resbatchnorm/callbacks';
+import {ProgressBar} from '@resbatchnorm/callbacks';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {useBackend, type Backend} from './backend.js';
@@ -20,11 +20,12 @@ import {integer} from './format.js';
 import {Interrupt, StopOnInterrupt} from './interrupt.js';
 import {modelFiles} from './model_files.js';
 import type {Options} from './options.js';
-import {Progress} from './progress.js';
 import {resNet} from './resnet.js';
-import {summaryTable, type UpdateTotals} from './summary.js';
+import {resumedTraining, trainingOptions} from './resumed_training.js';
+import {summaryTable} from './summary.js';
 import {train} from './train.js';
 import {reasonOf, UsageError} from './usage_error.js';
+import {watch} from './watch.js';
 
 /** How a run ended; a run that failed throws. */
 export type Outcome = 'done' | 'interrupted';
@@ -47,26 +48,29 @@ async function runOn(
   options: Options,
 ): Promise<Outcome> {
   const normalization = normalizationOf(dataset);
-  const model = resNet({...options, ...dataset});
+  const resumed = await resumedTraining(options);
+  const model = resumed?.model ?? resNet({...options, ...dataset});
   // Whoever loads the model elsewhere needs these to feed it.
-  model.setUserDefinedMetadata({dataset: dataset.title, normalization});
+  const training = trainingOptions(options);
+  model.setUserDefinedMetadata({dataset: dataset.title, normalization, training});
   print(describe(options, dataset, backend, model));
+  if (resumed) print(`resuming ${resumed.checkpoint}, after step ${resumed.step}`);
 
-  const {epochs, norm, out} = options;
-  const imagesPerEpoch = dataset.train.labels.length;
-  const progress = new Progress({epochs, imagesPerEpoch, stream: process.stdout});
+  const {out} = options;
+  const progress = new ProgressBar({stream: process.stdout});
   const interrupt = new Interrupt(() => progress.close());
-  const check = norm === 'none' ? undefined : new UpdateOpsCheck({onViolation: 'throw'});
-  // Whatever watches or steers the training is a callback, and a new one goes here. The
-  // first to find fault ends the training, so the nearest to a cause comes first.
+  const {updateOps, phaseGap, callbacks} = watch(options, dataset, normalization);
   const startedAt = performance.now();
+  let history: tfl.History;
   try {
-    await train(model, dataset, normalization, options, [
+    // The first to find fault ends the training, so the nearest to a cause comes first.
+    const all = [
       new StopOnDivergence(),
-      ...(check ? [check] : []),
+      ...callbacks,
       progress,
       new StopOnInterrupt(interrupt),
-    ]);
+    ];
+    history = await train(model, dataset, normalization, options, all, resumed);
   } finally {
     progress.close();
   }
@@ -90,11 +94,12 @@ async function runOn(
   const {labels} = dataset.test;
   print(
     summaryTable({
-      trainingAccuracy: progress.epochMeans.accuracy,
+      trainingAccuracy: history.history.acc?.at(-1) as number | undefined,
       testAccuracy: accuracy(predictions, labels),
-      norms: check && {
+      norms: updateOps && {
         testAccuracyWithInitialStatistics: accuracy(await predict(reloaded), labels),
-        updates: totals(check),
+        updates: updateOps.summary(),
+        phaseGap: phaseGap?.report().at(-1),
       },
       modelFile,
       largestDifference: largestDifference(predictions, reloadedPredictions),
@@ -102,16 +107,6 @@ async function runOn(
     }),
   );
   return 'done';
-}
-
-/** The steps are the same for every layer: the check has seen to it. */
-function totals(check: UpdateOpsCheck): UpdateTotals {
-  const report = check.report();
-  return {
-    layers: report.length,
-    steps: report[0].steps,
-    updates: report.reduce((sum, {updates}) => sum + updates, 0),
-  };
 }
 
 function describe(

@@ -1,3 +1,5 @@
+import type {PhaseGapReport} from '@resbatchnorm/callbacks';
+
 import {type Summary, summaryTable} from './summary.js';
 
 const summary: Summary = {
@@ -5,7 +7,7 @@ const summary: Summary = {
   testAccuracy: 0.985,
   norms: {
     testAccuracyWithInitialStatistics: 0.1,
-    updates: {layers: 9, steps: 399, updates: 3591},
+    updates: '9 layers × 399 steps = 3,591 updates run, 0 skipped as non-finite',
   },
   modelFile: 'out/model.json',
   largestDifference: 0,
@@ -33,19 +35,32 @@ describe('summaryTable', () => {
         'test accuracy, with the initial statistics',
         '10.00 %  (had they not been saved)',
       ],
-      ['update check', '9 layers × 399 steps = 3,591 updates run'],
+      [
+        'update check',
+        '9 layers × 399 steps = 3,591 updates run, 0 skipped as non-finite',
+      ],
       ['saved to and reloaded from', 'out/model.json'],
       ["reloaded model's predictions", 'largest difference 0'],
       ['training time', '1:40'],
     ]);
   });
 
-  it('says so where updates are missing', () => {
-    const updates = {layers: 9, steps: 399, updates: 3590};
-    const norms = {...summary.norms!, updates};
-    expect(rows({...summary, norms})[3][1]).toBe(
-      '9 layers × 399 steps, but 3,590 updates run',
-    );
+  it('has the gap between the modes where it was measured', () => {
+    const phaseGap = {
+      examples: 512,
+      training: {loss: 0.0512, acc: 0.984},
+      inference: {loss: 0.0601, acc: 0.981},
+    } as unknown as PhaseGapReport;
+    const norms = {...summary.norms!, phaseGap};
+    expect(rows({...summary, norms})[4]).toEqual([
+      'training → inference mode',
+      'accuracy 98.40 % → 98.10 %, loss 0.0512 → 0.0601 (512 images)',
+    ]);
+  });
+
+  it('leaves the training accuracy out where no epoch was trained', () => {
+    const [[label]] = rows({...summary, trainingAccuracy: undefined});
+    expect(label).toBe('test accuracy, with the moving statistics');
   });
 
   it('leaves the norms out where there are none', () => {

@@ -1,22 +1,22 @@
+import type {PhaseGapReport} from '@resbatchnorm/callbacks';
 import Table from 'cli-table3';
 
-import {duration, integer, percent} from './format.js';
-
-/** How often the norm layers ran their update ops. */
-export interface UpdateTotals {
-  layers: number;
-  steps: number;
-  updates: number;
-}
+import {duration, percent} from './format.js';
 
 export interface Summary {
-  /** In the last epoch, with the batches' own statistics. */
-  trainingAccuracy: number;
+  /**
+   * In the last epoch, with the batches' own statistics; not known if the training that was
+   * resumed had been through its last epoch.
+   */
+  trainingAccuracy?: number;
   testAccuracy: number;
   /** Only where the model has norm layers. */
   norms?: {
     testAccuracyWithInitialStatistics: number;
-    updates: UpdateTotals;
+    /** UpdateOpsCheck's. */
+    updates: string;
+    /** Of the last epoch, if it was asked for. */
+    phaseGap?: PhaseGapReport;
   };
   modelFile: string;
   /** Between the predictions of the model and of the model loaded from disk. */
@@ -27,7 +27,10 @@ export interface Summary {
 export function summaryTable(summary: Summary): string {
   const {norms} = summary;
   const table = new Table({style: {compact: true, border: []}});
-  table.push(['training accuracy, last epoch', percent(summary.trainingAccuracy)]);
+  const {trainingAccuracy} = summary;
+  if (trainingAccuracy !== undefined) {
+    table.push(['training accuracy, last epoch', percent(trainingAccuracy)]);
+  }
   if (norms) {
     table.push(
       ['test accuracy, with the moving statistics', percent(summary.testAccuracy)],
@@ -35,8 +38,9 @@ export function summaryTable(summary: Summary): string {
         'test accuracy, with the initial statistics',
         `${percent(norms.testAccuracyWithInitialStatistics)}  (had they not been saved)`,
       ],
-      ['update check', updateCheck(norms.updates)],
+      ['update check', norms.updates],
     );
+    if (norms.phaseGap) table.push(['training → inference mode', gap(norms.phaseGap)]);
   } else {
     table.push(['test accuracy', percent(summary.testAccuracy)]);
   }
@@ -48,9 +52,9 @@ export function summaryTable(summary: Summary): string {
   return table.toString();
 }
 
-function updateCheck({layers, steps, updates}: UpdateTotals): string {
-  const expected = `${layers} layers × ${integer(steps)} steps`;
-  return layers * steps === updates
-    ? `${expected} = ${integer(updates)} updates run`
-    : `${expected}, but ${integer(updates)} updates run`;
+/** The same images in both modes. */
+function gap({training, inference, examples}: PhaseGapReport): string {
+  const accuracies = [training, inference].map(({acc}) => percent(acc));
+  const losses = [training, inference].map(({loss}) => loss.toFixed(4));
+  return `accuracy ${accuracies.join(' → ')}, loss ${losses.join(' → ')} (${examples} images)`;
 }

@@ -9,6 +9,7 @@ import {FitCallback} from '../fit_callback.js';
 import {LayerRecord} from './layer_record.js';
 import type {LayerReport} from './layer_record.js';
 import type {LayerSnapshot} from './layer_snapshot.js';
+import {summaryOf} from './summary.js';
 import {ViolationHandler} from './violation_handler.js';
 import type {OnViolation} from './violation_handler.js';
 import type {Finding, UpdateOpsViolation} from './violations.js';
@@ -140,6 +141,14 @@ export class UpdateOpsCheck extends FitCallback {
   /** Per layer: steps seen, updates run, and more; over all trainings since `reset()`. */
   report(): LayerReport[] {
     return [...this.records.values()].map(record => record.report());
+  }
+
+  /**
+   * The report in one line: `9 layers × 798 steps = 7,182 updates run, 0 skipped as
+   * non-finite`.
+   */
+  summary(): string {
+    return summaryOf(this.report());
   }
 
   /** Starts the report anew, and lets go of the layers seen. */

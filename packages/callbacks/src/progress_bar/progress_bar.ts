@@ -1,0 +1,159 @@
+/** The callback that shows how far a training is. */
+import * as tf from '@tensorflow/tfjs-core';
+
+import {argumentError, checkArguments} from '../callback_arguments.js';
+import {FitCallback, type FitLogs} from '../fit_callback.js';
+import {bar, duration, integer, quantity} from './format.js';
+import {standardOutput, type OutputStream} from './output_stream.js';
+import {readLogs, RunningMeans} from './running_means.js';
+
+export interface ProgressBarArgs {
+  /** Where to write. Default: the standard output; in a browser the console. */
+  stream?: OutputStream;
+  /** Where the stream is no terminal: seconds between lines within an epoch. Default 30. */
+  lineEverySeconds?: number;
+}
+
+/** How often a terminal's bar is drawn; so seldom are logs read back from the device. */
+const REDRAW_MS = 100;
+
+/** What `fit` and `fitDataset` tell callbacks of the training; null where they don't know. */
+interface TrainingParams {
+  epochs?: number;
+  initialEpoch?: number;
+  steps?: number | null;
+  samples?: number | null;
+}
+
+/**
+ * Shows epoch, progress, loss and metrics, examples a second and the time left of `fit` and
+ * `fitDataset`. A terminal gets one line for each epoch that is drawn again up to ten times a
+ * second; a file, a pipe or a browser's console gets a plain line at the end of each epoch and
+ * every 30 seconds.
+ *
+ *     await model.fit(x, y, {verbose: 0, callbacks: [new ProgressBar()]});
+ *
+ * Within an epoch the numbers are means over those of its steps that were read back, one in
+ * 100 ms at most. At the end of an epoch they are those of `fit`, validation included.
+ *
+ * Where the number of steps is not known, as of a dataset without `batchesPerEpoch`, there is
+ * no time left in the first epoch. Nothing is hidden or changed in the terminal, and no timer
+ * runs: a training may end in any way.
+ */
+export class ProgressBar extends FitCallback {
+  private readonly stream: OutputStream;
+  private readonly lineEveryMs: number;
+
+  private epoch = 0;
+  private stepsInEpoch = 0;
+  private examplesInEpoch = 0;
+  private examplesInRun = 0;
+  /** Learnt from the first epoch where `fit` does not know. */
+  private examplesPerEpoch: number | null = null;
+  private means = new RunningMeans();
+  private startedAt = 0;
+  private writtenAt = 0;
+  /** Whether the terminal's last line is a bar, without a line break. */
+  private isOpen = false;
+
+  /** @throws ValueError if an argument is unknown or wrong. */
+  constructor(args: ProgressBarArgs = {}) {
+    super();
+    checkArguments('ProgressBar', args, ['stream', 'lineEverySeconds']);
+    const {stream = standardOutput(), lineEverySeconds = 30} = args;
+    if (typeof stream?.write !== 'function') {
+      throw argumentError('ProgressBar', 'stream', 'an object with write(text)', stream);
+    }
+    if (!(lineEverySeconds > 0)) {
+      const expected = 'a number of seconds above 0';
+      throw argumentError('ProgressBar', 'lineEverySeconds', expected, lineEverySeconds);
+    }
+    this.stream = stream;
+    this.lineEveryMs = 1000 * lineEverySeconds;
+  }
+
+  /** Ends the bar's line, for what is to be written next. The next step begins a new one. */
+  close(): void {
+    if (this.isOpen) this.stream.write('\n');
+    this.isOpen = false;
+  }
+
+  protected override trainBegin(): void {
+    this.startedAt = this.writtenAt = tf.util.now();
+    this.examplesInRun = 0;
+    this.examplesPerEpoch = (this.params as TrainingParams).samples ?? null;
+  }
+
+  protected override epochBegin(epoch: number): void {
+    this.epoch = epoch;
+    this.stepsInEpoch = this.examplesInEpoch = 0;
+    this.means = new RunningMeans();
+  }
+
+  protected override async stepEnd(_step: number, logs: FitLogs): Promise<void> {
+    const size = Number(logs.size ?? 1);
+    this.stepsInEpoch += 1;
+    this.examplesInEpoch += size;
+    this.examplesInRun += size;
+    const elapsed = tf.util.now() - this.writtenAt;
+    if (elapsed < (this.stream.isTTY ? REDRAW_MS : this.lineEveryMs)) return;
+    await this.means.add(logs);
+    this.write(this.means.get());
+  }
+
+  protected override async epochEnd(_epoch: number, logs: FitLogs): Promise<void> {
+    // An epoch that was resumed in its middle is shorter.
+    this.examplesPerEpoch = Math.max(this.examplesPerEpoch ?? 0, this.examplesInEpoch);
+    this.write(await readLogs(logs));
+    this.close();
+  }
+
+  private write(quantities: Record<string, number>): void {
+    this.writtenAt = tf.util.now();
+    const {isTTY, columns = 80} = this.stream;
+    if (!isTTY) {
+      this.stream.write(`${this.line(quantities)}\n`);
+      return;
+    }
+    // A line that wraps would not be drawn over.
+    const line = this.line(quantities).slice(0, columns - 1);
+    const eraseRest = '\x1b[K';
+    this.stream.write(`\r${line}${eraseRest}`);
+    this.isOpen = true;
+  }
+
+  private line(quantities: Record<string, number>): string {
+    const {epochs} = this.params as TrainingParams;
+    const fraction = this.fraction();
+    return [
+      `epoch ${this.epoch + 1}/${epochs}`,
+      ...(this.stream.isTTY && fraction !== null ? [bar(fraction)] : [this.count()]),
+      ...Object.entries(quantities).map(([name, value]) => `${name} ${quantity(value)}`),
+      ...this.speed(),
+    ].join('  ');
+  }
+
+  /** Of the epoch; null if not known. */
+  private fraction(): number | null {
+    const {steps} = this.params as TrainingParams;
+    if (steps) return this.stepsInEpoch / steps;
+    return this.examplesPerEpoch ? this.examplesInEpoch / this.examplesPerEpoch : null;
+  }
+
+  private count(): string {
+    const total = this.examplesPerEpoch;
+    const seen = integer(this.examplesInEpoch);
+    return total === null ? `${seen} examples` : `${seen}/${integer(total)}`;
+  }
+
+  private speed(): string[] {
+    const perSecond = (1000 * this.examplesInRun) / (tf.util.now() - this.startedAt);
+    const rate = perSecond < 10 ? perSecond.toFixed(1) : integer(perSecond);
+    const fraction = this.fraction();
+    if (!fraction) return [`${rate} examples/s`];
+    const {epochs = 1} = this.params as TrainingParams;
+    const epochsLeft = epochs - this.epoch - fraction;
+    const left = (epochsLeft * this.examplesInEpoch) / fraction / perSecond;
+    return [`${rate} examples/s`, `${duration(left)} left`];
+  }
+}

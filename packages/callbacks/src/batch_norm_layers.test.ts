@@ -171,7 +171,7 @@ test('a model without a batch-norm layer is an error that says so', () => {
   const model = denseModel();
   expect(() => find(model)).toThrow(
     `test: the model '${model.name}' must have a batch-norm layer with moving statistics ` +
-      'for its update ops to be checked (ResBatchNorm or tf.layers.batchNormalization). ' +
+      '(ResBatchNorm or tf.layers.batchNormalization). ' +
       'Received: a model with none among its 2 layers',
   );
 });

@@ -69,8 +69,8 @@ export function findBatchNormLayers(
   if (found.size === 0) {
     throw new ValueError(
       `${where}: the model '${model.name}' must have a batch-norm layer with moving ` +
-        `statistics for its update ops to be checked (${OWN} or ` +
-        `tf.layers.batchNormalization). Received: a model with none among its ${model.layers.length} layers`,
+        `statistics (${OWN} or tf.layers.batchNormalization). Received: a model with none ` +
+        `among its ${model.layers.length} layers`,
     );
   }
   return [...found.values()];

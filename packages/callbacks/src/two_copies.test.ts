@@ -1,9 +1,10 @@
 /** A program with two copies of tfjs-layers, where `instanceof` does not tell layers. */
+import type {resBatchNorm} from '@resbatchnorm/layer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {compile, makeBatch} from '../testing/models';
-import {UpdateOpsCheck} from './index';
+import {MovingStatisticsSummary, SummarySeries, UpdateOpsCheck} from './index';
 
 let otherTfl: typeof tfl;
 
@@ -47,5 +48,34 @@ test('fit of the other copy takes the check for a plain object, which is an erro
   await expect(fit(new UpdateOpsCheck())).rejects.toThrow(
     'Callbacks must be instances of tf.Callback, all of them and from one copy of ' +
       '@tensorflow/tfjs-layers.',
+  );
+});
+
+test('MovingStatisticsSummary sees the layers of other copies', async () => {
+  let otherResBatchNorm: typeof resBatchNorm;
+  await jest.isolateModulesAsync(async () => {
+    jest.doMock('@tensorflow/tfjs-layers', () => otherTfl);
+    ({resBatchNorm: otherResBatchNorm} = await import('@resbatchnorm/layer'));
+  });
+  const model = otherTfl.sequential({
+    layers: [
+      otherTfl.layers.dense({units: 4, inputShape: [3]}),
+      otherResBatchNorm!({name: 'own'}),
+      otherTfl.layers.batchNormalization({name: 'built_in'}),
+      otherTfl.layers.dense({units: 1}),
+    ],
+  });
+  const {xs, ys} = makeBatch();
+  const series = new SummarySeries();
+  await compile(model).fit(xs, ys, {
+    verbose: 0,
+    callbacks: [
+      otherTfl.callbacks.earlyStopping({monitor: 'loss'}),
+      new MovingStatisticsSummary(series),
+    ],
+  });
+  expect(model.layers[1]).not.toBeInstanceOf(tfl.layers.Layer);
+  expect(series.scalarTags).toEqual(
+    expect.arrayContaining(['own/mean_distance', 'built_in/mean_distance']),
   );
 });

@@ -27,6 +27,9 @@ type Tensors = tf.Tensor | tf.Tensor[];
 type SymbolicTensors = tfl.SymbolicTensor | tfl.SymbolicTensor[];
 type Kwargs = Parameters<tfl.layers.Layer['call']>[1];
 
+/** See {@link ResBatchNorm.observeNextUpdate}. */
+export type UpdateObserver = (batch: BatchStatistics) => void;
+
 /**
  * Batch normalization that keeps its moving statistics right: updated in every training step,
  * untouched in every other, saved with the model, and checked when loaded.
@@ -77,6 +80,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
   private isApplied = false;
   private madeCount = 0;
   private runCount = 0;
+  private readonly updateObservers = new Set<UpdateObserver>();
 
   /** @throws ValueError if an argument is unknown or has a value that it can't have. */
   constructor(args?: ResBatchNormArgs) {
@@ -113,6 +117,23 @@ export class ResBatchNorm extends tfl.layers.Layer {
   /** How many update ops have run; less than were made if some were collected and not run. */
   get updateCount(): number {
     return this.runCount;
+  }
+
+  /** What is added to the variance under the root. */
+  get epsilon(): number {
+    return this.options.epsilon;
+  }
+
+  /**
+   * Calls `observer` once: when the next update op runs, with what the moving statistics
+   * follow in it, the mean and the variance of its batch, [channels] each. Its tensors are not
+   * to be disposed of, and live no longer than the call.
+   *
+   * @returns a function that takes the observer back.
+   */
+  observeNextUpdate(observer: UpdateObserver): () => void {
+    this.updateObservers.add(observer);
+    return () => void this.updateObservers.delete(observer);
   }
 
   /**
@@ -182,8 +203,10 @@ export class ResBatchNorm extends tfl.layers.Layer {
   /**
    * @param inputs x, or [x, shortcut].
    * @param kwargs `training`, and for training mode `mask` ([batch, …] of the rank of x less
-   *     1; 0 leaves a position out of the moments) and `batchWeights` ([batch], the weights of
-   *     the examples in the moments).
+   *     1; 0 leaves a position out of the moments), `batchWeights` ([batch], the weights of
+   *     the examples in the moments) and `probe`, a function that is called with the batch's
+   *     statistics in place of an update op, so that the call changes nothing; what it is
+   *     given lives no longer than its call.
    * @throws ValueError if an input, the mask or the weights can't be used.
    */
   override apply(
@@ -208,7 +231,9 @@ export class ResBatchNorm extends tfl.layers.Layer {
     });
     return tf.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
-      return usesBatch ? this.normalizeByBatch(call) : this.normalizeByMoving(call);
+      return usesBatch
+        ? this.normalizeByBatch(call, kwargs?.probe as UpdateObserver | undefined)
+        : this.normalizeByMoving(call);
     });
   }
 
@@ -226,7 +251,10 @@ export class ResBatchNorm extends tfl.layers.Layer {
     return this.end.afterFused(y);
   }
 
-  private normalizeByBatch({x, shortcut, mask, batchWeights}: CallOptions): tf.Tensor {
+  private normalizeByBatch(
+    {x, shortcut, mask, batchWeights}: CallOptions,
+    takeStatistics: UpdateObserver = batch => this.updateMovingStatistics(batch),
+  ): tf.Tensor {
     const {options, moving} = this;
     const {gamma, beta} = this.affine();
     const weighed =
@@ -247,7 +275,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
       end: this.end,
     });
     if (moving !== null && x.size > 0) {
-      this.updateMovingStatistics({
+      takeStatistics({
         mean,
         variance: options.unbiasedMovingVariance ? unbiased(variance, count) : variance,
       });
@@ -270,8 +298,15 @@ export class ResBatchNorm extends tfl.layers.Layer {
       run: inputs => {
         this.moving!.update(inputs);
         ++this.runCount;
+        this.tellObservers(inputs);
       },
     });
+  }
+
+  private tellObservers(batch: BatchStatistics): void {
+    const observers = [...this.updateObservers];
+    this.updateObservers.clear();
+    for (const observe of observers) observe(batch);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,0 +1,177 @@
+/**
+ * A folder of checkpoints, each of which is a folder itself:
+ *
+ *     checkpoint-00000042/
+ *       checkpoint.json   where the training was, and how to compile the model
+ *       model.json        the layers, in the form of tf.loadLayersModel
+ *       weights.bin       the weights of model.json
+ *       optimizer.bin     the variables of the optimizer
+ *       SHA256SUMS        the checksums of these, in the form of `sha256sum --check`
+ *
+ * A checkpoint is written under another name and then renamed, and renamed before it is
+ * removed, so one that has its name is whole, whenever the process is killed. The checksums
+ * are for what happens to it later.
+ */
+import {
+  createHash,
+  join,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  resolve,
+  rm,
+  rmdir,
+} from '../node_files.js';
+import {DamageError, reasonOf} from './checkpoint_error.js';
+
+const CONTENT = [
+  'checkpoint.json',
+  'model.json',
+  'optimizer.bin',
+  'weights.bin',
+] as const;
+const SUMS = 'SHA256SUMS';
+
+const CHECKPOINT = /^checkpoint-\d{8,}$/;
+const LEFTOVER = /^\.checkpoint-\d{8,}\.tmp$/;
+
+/** What is in a checkpoint, by file name. */
+export type CheckpointContent = Record<(typeof CONTENT)[number], Uint8Array>;
+
+export class CheckpointFolder {
+  /** The absolute path. */
+  readonly path: string;
+
+  /** @throws ValueError in a browser. */
+  constructor(path: string) {
+    this.path = resolve(path);
+  }
+
+  /**
+   * Makes the folder if it is not there, sees that it can be written to, and removes what a
+   * process that was killed has left half-written.
+   */
+  async prepare(): Promise<void> {
+    await mkdir(this.path, {recursive: true});
+    // Permissions alone do not tell.
+    await rmdir(await mkdtemp(join(this.path, '.probe-')));
+    const entries = await readdir(this.path);
+    for (const entry of entries.filter(name => LEFTOVER.test(name)))
+      await rm(join(this.path, entry), {recursive: true, force: true});
+  }
+
+  /** The names of the checkpoints, the oldest first; none if there is no such folder. */
+  async list(): Promise<string[]> {
+    const entries = await readdir(this.path).catch(error => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    return entries
+      .filter(name => CHECKPOINT.test(name))
+      .sort((a, b) => numberOf(a) - numberOf(b));
+  }
+
+  /** The path of a checkpoint. */
+  pathOf(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Writes a checkpoint as a whole or, if that fails, not at all. */
+  async write(name: string, content: CheckpointContent): Promise<void> {
+    const temporary = this.temporaryOf(name);
+    try {
+      await mkdir(temporary);
+      for (const file of CONTENT)
+        await this.writeNew(join(temporary, file), content[file]);
+      await this.writeNew(join(temporary, SUMS), this.checksums(content));
+      await this.sync(temporary);
+      await rename(temporary, this.pathOf(name));
+      await this.sync(this.path);
+    } catch (error) {
+      // What went wrong first is what has to be told; what this leaves, `prepare` removes.
+      await rm(temporary, {recursive: true, force: true}).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** @throws DamageError if a file is missing, can't be read or is not what was written. */
+  async read(name: string): Promise<CheckpointContent> {
+    const content: Partial<CheckpointContent> = {};
+    for (const file of CONTENT) content[file] = await this.readPart(name, file);
+    const written = new TextDecoder().decode(await this.readPart(name, SUMS));
+    const whole = content as CheckpointContent;
+    if (written !== this.checksums(whole)) {
+      const damaged = CONTENT.filter(
+        file => !written.split('\n').includes(this.checksum(file, whole[file])),
+      );
+      throw new DamageError(
+        damaged.length === 0
+          ? `${SUMS} was changed`
+          : `what is in ${damaged.join(', ')} does not have the checksum in ${SUMS}`,
+      );
+    }
+    return whole;
+  }
+
+  async remove(name: string): Promise<void> {
+    const temporary = this.temporaryOf(name);
+    await rename(this.pathOf(name), temporary);
+    await rm(temporary, {recursive: true, force: true});
+  }
+
+  private temporaryOf(name: string): string {
+    return this.pathOf(`.${name}.tmp`);
+  }
+
+  /** Writes a file and waits until it is on the disk. */
+  private async writeNew(path: string, content: string | Uint8Array): Promise<void> {
+    const file = await open(path, 'wx');
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  private async readPart(name: string, file: string): Promise<Uint8Array> {
+    try {
+      return await readFile(join(this.pathOf(name), file));
+    } catch (error) {
+      throw new DamageError(`${file} can't be read: ${reasonOf(error)}`, {cause: error});
+    }
+  }
+
+  /** Waits until the names in a folder are on the disk. */
+  private async sync(path: string): Promise<void> {
+    // Windows has no such call, and writes names at once.
+    if (process.platform === 'win32') return;
+    const folder = await open(path, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  }
+
+  private checksums(content: CheckpointContent): string {
+    return CONTENT.map(file => `${this.checksum(file, content[file])}\n`).join('');
+  }
+
+  private checksum(file: string, content: Uint8Array): string {
+    const hash = createHash('sha256').update(content).digest('hex');
+    return `${hash}  ${file}`;
+  }
+}
+
+/** Names are in the order of saving, whatever step of which training that was at. */
+export function checkpointName(number: number): string {
+  return `checkpoint-${String(number).padStart(8, '0')}`;
+}
+
+export function numberOf(name: string): number {
+  return Number(name.slice(name.indexOf('-') + 1));
+}

@@ -1,0 +1,198 @@
+/** The callback that writes how the moving statistics move, for TensorBoard and tfjs-vis. */
+import {findBatchNormLayers} from '../batch_norm_layers.js';
+import type {BatchNormLayer} from '../batch_norm_layers.js';
+import {checkArguments, checkWholeNumber} from '../callback_arguments.js';
+import {describe, ValueError} from '../errors.js';
+import {FitCallback} from '../fit_callback.js';
+import type {FitLogs} from '../fit_callback.js';
+import {EventFiles} from './event_files.js';
+import {observeNow, StepObservation} from './step_observation.js';
+import type {Summary, SummarySink} from './summary.js';
+import {watchedLayers} from './watched_layer.js';
+
+const WHERE = 'MovingStatisticsSummary';
+
+/** What `fit` puts into the logs of a step beside the loss and the metrics. */
+const NO_METRICS = ['batch', 'size'];
+
+export interface MovingStatisticsSummaryArgs {
+  /**
+   * A summary is due every so many training steps, and after the last step of each epoch.
+   * Default 100; `null` for the ends of epochs only.
+   */
+  everySteps?: number | null;
+}
+
+/**
+ * Writes what the batch-norm layers of a model go through in `fit` and `fitDataset` to
+ * TensorBoard event files, without TensorFlow:
+ *
+ *     const summary = new MovingStatisticsSummary('logs', {everySteps: 50});
+ *     await model.fit(x, y, {callbacks: [summary]});
+ *     // tensorboard --logdir logs
+ *
+ * or, in a browser, to the charts of tfjs-vis: see `SummarySeries`.
+ *
+ * | tag | what | over |
+ * | --- | --- | --- |
+ * | `bn/moving_mean`, `bn/moving_variance` | histogram of the weight of that name, in 30 buckets | steps |
+ * | `bn/mean_distance`, `bn/variance_distance` | how far the batch's statistics are from the moving ones | steps |
+ * | `bn/moving_mean_non_finite`, `bn/moving_variance_non_finite` | how many values are NaN or infinite, and so in no histogram, if any | steps |
+ * | `batch_loss`, `batch_…` | the loss and each metric of the batch | steps |
+ * | `epoch_loss`, `epoch_…` | the loss and each metric of the epoch, from 0 | epochs |
+ *
+ * They are the names that the TensorBoard callback of Keras gives, and like there, values of
+ * the validation data are in a run of their own: `logdir/train`, `logdir/validation`.
+ *
+ * The distances are of the batch of that step, from the moving statistics as they were before
+ * it, in units of the normalized output: with the root mean square over the channels,
+ *
+ *     mean_distance     = rms((mean − moving_mean)/√(moving_variance + epsilon))
+ *     variance_distance = rms(½·ln((variance + epsilon)/(moving_variance + epsilon)))
+ *
+ * Both are 0 where training mode and inference mode agree. They are there for layers that
+ * were updated in the step: the first update, if a `ResBatchNorm` has several in a step. The
+ * built-in layer does not tell the batch's statistics; they are found from the change of its
+ * moving statistics, which is right if it is called once a step. For the last step of an epoch
+ * they are missing if it could not be told to be that: in the first epoch of a dataset of
+ * unknown size, and if the training is stopped.
+ *
+ * Reads back from the device when a summary is due, and at no other time. A callback that is
+ * used for a second training goes on counting steps and epochs, in a new file. Each summary is
+ * appended at once: what was written stays readable however the training ends.
+ */
+export class MovingStatisticsSummary extends FitCallback {
+  private readonly sink: SummarySink;
+  private readonly everySteps: number | null;
+  private layers: BatchNormLayer[] = [];
+  private stepsPerEpoch?: number;
+  /** Steps done. */
+  private step = 0;
+  /** In the current epoch, from 0. */
+  private stepInEpoch = -1;
+  /** The step of the last histograms. */
+  private lastDue = 0;
+  /** The last epoch that has ended. */
+  private epoch = -1;
+  private observation: StepObservation | null = null;
+
+  /**
+   * @param target The folder to write to, which is made if need be; or what takes the
+   *     summaries, such as a `SummarySeries`.
+   * @throws ValueError if an argument is unknown or wrong.
+   */
+  constructor(target: string | SummarySink, args: MovingStatisticsSummaryArgs = {}) {
+    super();
+    this.sink = sinkOf(target);
+    this.everySteps = everyStepsOf(args);
+  }
+
+  protected override async trainBegin(): Promise<void> {
+    this.layers = findBatchNormLayers(this.model, WHERE);
+    const {samples, batchSize, steps} = this.params as Record<string, number | null>;
+    this.stepsPerEpoch =
+      samples && batchSize ? Math.ceil(samples / batchSize) : (steps ?? undefined);
+    this.observation = null;
+    await this.sink.begin?.();
+  }
+
+  protected override epochBegin(epoch: number): void {
+    // With `initialEpoch`, a training goes on where another one was.
+    this.step = Math.max(this.step, epoch * (this.stepsPerEpoch ?? 0));
+  }
+
+  protected override async stepBegin(step: number): Promise<void> {
+    const isLast = step + 1 === this.stepsPerEpoch;
+    const isDue = this.everySteps !== null && (this.step + 1) % this.everySteps === 0;
+    this.observation =
+      isDue || isLast ? await StepObservation.begin(watchedLayers(this.layers)) : null;
+  }
+
+  protected override async stepEnd(step: number, logs: FitLogs): Promise<void> {
+    this.step += 1;
+    this.stepInEpoch = step;
+    if (this.observation === null) return;
+    this.lastDue = this.step;
+    const [{scalars, histograms}, batchLogs] = await Promise.all([
+      this.observation.finish(),
+      readLogs(logs),
+    ]);
+    const all = {...prefixed('batch_', batchLogs), ...scalars};
+    await this.sink.write([this.summary('train', this.step, all, histograms)]);
+  }
+
+  protected override async epochEnd(epoch: number, logs: FitLogs): Promise<void> {
+    this.stepsPerEpoch ??= this.stepInEpoch + 1;
+    this.epoch = Math.max(epoch, this.epoch + 1);
+    const summaries = runsOf(await readLogs(logs)).map(([run, scalars]) =>
+      this.summary(run, this.epoch, prefixed('epoch_', scalars)),
+    );
+    if (this.lastDue < this.step) {
+      this.lastDue = this.step;
+      const {scalars, histograms} = await observeNow(watchedLayers(this.layers));
+      summaries.push(this.summary('train', this.step, scalars, histograms));
+    }
+    await this.sink.write(summaries);
+  }
+
+  private summary(
+    run: Summary['run'],
+    step: number,
+    scalars: Summary['scalars'],
+    histograms: Summary['histograms'] = {},
+  ): Summary {
+    return {run, step, wallTime: Date.now() / 1000, scalars, histograms};
+  }
+}
+
+/** The loss and the metrics. */
+async function readLogs(logs: FitLogs): Promise<Record<string, number>> {
+  const entries = Object.entries(logs).filter(([name]) => !NO_METRICS.includes(name));
+  const values = entries.map(async ([name, value]) => [
+    name,
+    typeof value === 'number' ? value : (await value.data())[0],
+  ]);
+  return Object.fromEntries(await Promise.all(values));
+}
+
+/** What of an epoch's logs belongs to which run, without the `val_`. */
+function runsOf(logs: Record<string, number>): [Summary['run'], Summary['scalars']][] {
+  const isOfValidation = (name: string) => name.startsWith('val_');
+  const entries = Object.entries(logs);
+  const train = entries.filter(([name]) => !isOfValidation(name));
+  const validation = entries.filter(([name]) => isOfValidation(name));
+  const runs: [Summary['run'], Summary['scalars']][] = [
+    ['train', Object.fromEntries(train)],
+    [
+      'validation',
+      Object.fromEntries(validation.map(([name, value]) => [name.slice(4), value])),
+    ],
+  ];
+  return runs.filter(([, scalars]) => Object.keys(scalars).length > 0);
+}
+
+function prefixed(
+  prefix: string,
+  scalars: Record<string, number>,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(scalars).map(([name, value]) => [prefix + name, value]),
+  );
+}
+
+function sinkOf(target: string | SummarySink): SummarySink {
+  if (typeof target === 'string' && target !== '') return new EventFiles(target);
+  const sink = target as SummarySink | null | undefined;
+  if (typeof target !== 'string' && typeof sink?.write === 'function') return target;
+  throw new ValueError(
+    `${WHERE}: the first argument must be the folder for the event files, or a ` +
+      `SummarySeries. Received: ${describe(target)}`,
+  );
+}
+
+function everyStepsOf(args: MovingStatisticsSummaryArgs): number | null {
+  checkArguments(WHERE, args, ['everySteps']);
+  const {everySteps = 100} = args;
+  if (everySteps !== null) checkWholeNumber(WHERE, 'everySteps', everySteps, 1);
+  return everySteps;
+}

@@ -1,0 +1,58 @@
+/** What a check saw, in words, and the error that says so. */
+import type {LayerGap} from './layer_gap.js';
+import type {LossAndMetrics} from './probe.js';
+
+/** What one check saw. */
+export interface PhaseGapReport {
+  /** The epoch, counted from 0; null outside of `fit`. */
+  epoch: number | null;
+  /** How many examples were probed. */
+  examples: number;
+  /** The loss and each metric with the batch norms in training mode. */
+  training: LossAndMetrics;
+  /** The loss and each metric with all in inference mode. */
+  inference: LossAndMetrics;
+  /** (loss in inference mode − loss in training mode)/|loss in training mode|. */
+  lossGap: number;
+  /** The batch norms that are not frozen, in the order of the model. */
+  layers: LayerGap[];
+  /** Whether the two modes are further apart than the thresholds allow. */
+  isGap: boolean;
+}
+
+const MOST_NAMED = 3;
+
+/** A headline, the layers that are furthest off, and what helps. */
+export function formatPhaseGap(report: PhaseGapReport): string {
+  const {epoch, examples, training, inference} = report;
+  const when = epoch === null ? '' : `, epoch ${epoch + 1}`;
+  const values = Object.keys(training).map(
+    name => `${name} ${show(training[name])} → ${show(inference[name])}`,
+  );
+  const furthest = [...report.layers]
+    .sort((a, b) => b.distance - a.distance)
+    .slice(0, MOST_NAMED);
+  return [
+    `PhaseGapCheck${when}: the model is worse in inference mode than in training mode on ` +
+      `the same ${examples} examples: ${values.join(', ')}.`,
+    ...furthest.map(
+      ({layer, className, meanDistance, varianceDistance, message}) =>
+        `${layer} (${className}): mean off by ${show(meanDistance)}, variance by ` +
+        `${show(varianceDistance)}: ${message}.`,
+    ),
+    'recalibrate() of @resbatchnorm/layer computes the moving statistics anew from data.',
+  ].join('\n  ');
+}
+
+function show(value: number): string {
+  return Number(value.toPrecision(3)).toString();
+}
+
+/** Thrown by `PhaseGapCheck`: the message names the layers that are furthest off, and why. */
+export class PhaseGapError extends Error {
+  override readonly name = 'PhaseGapError';
+
+  constructor(readonly report: PhaseGapReport) {
+    super(formatPhaseGap(report));
+  }
+}

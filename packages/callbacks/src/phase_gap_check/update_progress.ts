@@ -1,0 +1,80 @@
+/** How often the layers of a model are updated in a training, and will be by its end. */
+import {findWeight, updateCounts} from '../batch_norm_layers.js';
+import type {BatchNormLayer, Layer} from '../batch_norm_layers.js';
+
+/** The updates of one layer. */
+export interface Updates {
+  /** Those that have run; undefined if it can't be known. */
+  run?: number;
+  /** Those of them that ran in this training; undefined outside of one. */
+  inTraining?: number;
+  /** Those that the training is still going to run, at the rate so far; 0 outside of one. */
+  left: number;
+}
+
+interface Seen {
+  dataId: object | undefined;
+  counted: number;
+  /** In this training. */
+  run: number;
+}
+
+/** What is known of a layer by itself: a `ResBatchNorm` counts, the built-in layer does not. */
+export function updatesOutsideTraining({layer}: BatchNormLayer): Updates {
+  return {run: updateCounts(layer)?.updateCount, left: 0};
+}
+
+/** To be made when the training begins. */
+export class UpdateProgress {
+  private readonly seen: Map<Layer, Seen>;
+  private stepsSinceLook = 0;
+  private epochsDone = 0;
+
+  constructor(layers: readonly BatchNormLayer[]) {
+    this.seen = new Map(
+      layers.map(({layer}) => [
+        layer,
+        {dataId: dataIdOf(layer), counted: countOf(layer), run: 0},
+      ]),
+    );
+  }
+
+  stepEnd(): void {
+    this.stepsSinceLook += 1;
+  }
+
+  /** Looks at the layers. The built-in layer is taken to be updated in all steps or none. */
+  epochEnd(): void {
+    this.epochsDone += 1;
+    for (const [layer, seen] of this.seen) {
+      const dataId = dataIdOf(layer);
+      const counted = countOf(layer);
+      const isWritten = dataId !== seen.dataId;
+      seen.run += updateCounts(layer)
+        ? counted - seen.counted
+        : Number(isWritten) * this.stepsSinceLook;
+      seen.dataId = dataId;
+      seen.counted = counted;
+    }
+    this.stepsSinceLook = 0;
+  }
+
+  updatesOf({layer}: BatchNormLayer, epochsLeft: number): Updates {
+    const {run = 0} = this.seen.get(layer) ?? {};
+    return {
+      // A layer that counts may have been trained before.
+      run: updateCounts(layer)?.updateCount ?? run,
+      inTraining: run,
+      left: this.epochsDone > 0 ? (run / this.epochsDone) * epochsLeft : 0,
+    };
+  }
+}
+
+function countOf(layer: Layer): number {
+  return updateCounts(layer)?.updateCount ?? 0;
+}
+
+/** A write leaves the tf.Variable the same and gives it another dataId. */
+function dataIdOf(layer: Layer): object | undefined {
+  return findWeight(layer, 'moving_mean')?.read().dataId;
+}

@@ -12,6 +12,11 @@ export function ratio(value: number | undefined): string {
   return value === undefined ? '' : threeDigits(value);
 }
 
+/** A ratio in percent, without the sign: 0.0123 is 1.23. */
+export function percentage(value: number): string {
+  return threeDigits(100 * value);
+}
+
 /** Also small ones: 1.2e-7. */
 export function targetValue(value: number): string {
   return Math.abs(value) < 1e-3 ? value.toExponential(1) : threeDigits(value);

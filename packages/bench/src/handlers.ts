@@ -6,7 +6,15 @@ import type {Device} from './backends.js';
 import {type PreparedTask, time} from './contender.js';
 import {prepareCopy} from './copy_task.js';
 import {prepareNorm} from './norm_task.js';
-import type {Handlers, Network, OpenArgs, Opened, Peak, Task} from './requests.js';
+import type {
+  CallbackSamples,
+  Handlers,
+  Network,
+  OpenArgs,
+  Opened,
+  Peak,
+  Task,
+} from './requests.js';
 
 /** What differs from one place to another. */
 export interface Place {
@@ -16,6 +24,7 @@ export interface Place {
   networks?: {
     prepare(network: Network): PreparedTask;
     peak(network: Network, contender: string): Promise<Peak>;
+    callbacks(network: Network): Promise<CallbackSamples>;
   };
 }
 
@@ -60,6 +69,10 @@ export function makeHandlers({open, networks}: Place): Handlers {
     peak: ({network, contender}) => {
       discardTask();
       return networks!.peak(network, contender);
+    },
+    callbacks: ({network}) => {
+      discardTask();
+      return networks!.callbacks(network);
     },
   };
 }

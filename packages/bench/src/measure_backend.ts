@@ -1,6 +1,11 @@
 /** Measures all that is asked for on one backend. */
 import {type BackendName, runsInChromium} from './backends.js';
-import {measureMemory, measureSteps, whyNoNetworks} from './measure_networks.js';
+import {
+  measureCallbacks,
+  measureMemory,
+  measureSteps,
+  whyNoNetworks,
+} from './measure_networks.js';
 import {measureAccuracy, measureNorms} from './measure_norms.js';
 import type {Measurement} from './measurement.js';
 import {openNodeChannel} from './node_channel.js';
@@ -42,7 +47,7 @@ export async function measureBackend(
       });
     }
     // A process of its own: on wasm, whole networks take kernels that change others' times.
-    if (includes('step', 'memory')) {
+    if (includes('step', 'memory', 'callbacks')) {
       await measureIn(run, report, {forNetworks: true}, async measurement => {
         const why = whyNoNetworks(backend, report.device!);
         if (why !== undefined) {
@@ -51,6 +56,7 @@ export async function measureBackend(
         }
         if (includes('step')) await measureSteps(measurement);
         if (includes('memory')) await measureMemory(measurement);
+        if (includes('callbacks')) await measureCallbacks(measurement);
       });
     }
   } catch (error) {

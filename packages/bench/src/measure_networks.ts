@@ -1,8 +1,8 @@
-/** Whole networks: the time of a training step, and its memory. */
+/** Whole networks: the time of a training step, its memory, and what callbacks add to it. */
 import type {BackendName, Device} from './backends.js';
 import {attempt, type Measurement, timeTask} from './measurement.js';
-import {resNet20, resNet50} from './network_sizes.js';
-import {peakRatios, toOurs} from './ratios.js';
+import {resNet20, resNet50, resNet8} from './network_sizes.js';
+import {callbackRatios, peakRatios, toOurs} from './ratios.js';
 import type {Peak} from './requests.js';
 import type {Pace} from './take_turns.js';
 
@@ -56,5 +56,14 @@ export async function measureMemory(measurement: Measurement): Promise<void> {
       peaks[contender] = await channel.ask('peak', {network, contender});
     }
     report.memory = {network, peaks, ratios: peakRatios(peaks)};
+  });
+}
+
+export async function measureCallbacks(measurement: Measurement): Promise<void> {
+  const network = resNet8;
+  await attempt(measurement, `callbacks of ${network.name}`, async () => {
+    const {channel, report} = measurement;
+    const samples = await channel.ask('callbacks', {network});
+    report.callbacks = {network, ...samples, ratios: callbackRatios(samples)};
   });
 }

@@ -1,6 +1,13 @@
 /** How the networks are trained. */
 import type {Network} from './requests.js';
 
+/** What the trainer trains on its digits, unless told otherwise. */
+export const resNet8: Network = {
+  name: 'ResNet-8',
+  imageShape: [28, 28, 1],
+  batchSize: 32,
+};
+
 export const resNet20: Network = {
   name: 'ResNet-20',
   imageShape: [32, 32, 3],

@@ -11,6 +11,8 @@ const seed = 1;
 /** Not compiled. */
 export function makeModel({name, imageShape}: Network, norm: NormName): tfl.LayersModel {
   switch (name) {
+    case 'ResNet-8':
+      return resNet({depth: 8, imageShape, numClasses, norm, seed});
     case 'ResNet-20':
       return resNet({depth: 20, imageShape, numClasses, norm, seed});
     case 'ResNet-50 style':

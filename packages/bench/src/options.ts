@@ -4,7 +4,7 @@ import {Command, CommanderError, InvalidArgumentError, Option} from 'commander';
 import {type BackendName, backendNames} from './backends.js';
 import {isSameShape, normShapes, quickShapes, shapeName} from './shapes.js';
 
-export const partNames = ['norm', 'accuracy', 'step', 'memory'] as const;
+export const partNames = ['norm', 'accuracy', 'step', 'memory', 'callbacks'] as const;
 export type PartName = (typeof partNames)[number];
 
 export interface Options {
@@ -23,7 +23,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-const networkParts: readonly PartName[] = ['step', 'memory'];
+const networkParts: readonly PartName[] = ['step', 'memory', 'callbacks'];
 
 /** Collects what an option is given one or more times. */
 function shape(text: string, previous: number[][] = []): number[][] {

@@ -1,5 +1,5 @@
 /** What the medians come to beside each other. */
-import type {Direction, Peak} from './requests.js';
+import type {CallbackSamples, Direction, Peak} from './requests.js';
 import type {Copy, Ratios, Samples} from './report.js';
 import type {Sample} from './sample.js';
 
@@ -55,4 +55,14 @@ export function peakRatios(peaks: Record<string, Peak>): Ratios {
     'ours / builtIn, numBytes': ours.numBytes / builtIn.numBytes,
     'ours / builtIn, bufferBytes': ours.bufferBytes / builtIn.bufferBytes,
   };
+}
+
+/** Which part of a step each callback adds to it, when nothing is due. */
+export function callbackRatios({step, hooks}: CallbackSamples): Ratios {
+  return Object.fromEntries(
+    Object.entries(hooks).map(([name, {idleStep}]) => [
+      `${name} / step`,
+      idleStep.median / step.median,
+    ]),
+  );
 }

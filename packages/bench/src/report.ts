@@ -1,6 +1,6 @@
 /** What a run finds, as it is written to the report. */
 import type {BackendName, Device} from './backends.js';
-import type {Direction, Errors, Network, Peak} from './requests.js';
+import type {CallbackSamples, Direction, Errors, Network, Peak} from './requests.js';
 import type {Sample} from './sample.js';
 import type {Target} from './targets.js';
 
@@ -48,6 +48,12 @@ export interface Memory {
   ratios: Ratios;
 }
 
+export interface CallbackTimes extends CallbackSamples {
+  network: Network;
+  /** Of a step on which nothing is due: `UpdateOpsCheck / step`, …, `all / step`. */
+  ratios: Ratios;
+}
+
 export interface BackendReport {
   backend: BackendName;
   device?: Device;
@@ -63,6 +69,7 @@ export interface BackendReport {
   steps: StepTimes[];
   accuracy: Accuracy[];
   memory?: Memory;
+  callbacks?: CallbackTimes;
 }
 
 export interface Report {

@@ -4,12 +4,13 @@
  * of several processes can take turns.
  */
 import type {BackendName, Device} from './backends.js';
+import type {Sample} from './sample.js';
 
 export const directions = ['forward', 'forward + backward'] as const;
 export type Direction = (typeof directions)[number];
 
 /** One of networks.ts, by its name. */
-export type NetworkName = 'ResNet-20' | 'ResNet-50 style';
+export type NetworkName = 'ResNet-8' | 'ResNet-20' | 'ResNet-50 style';
 
 /** How an image network is trained. */
 export interface Network {
@@ -56,7 +57,25 @@ export interface Peak {
   bufferBytes: number;
 }
 
-/** The requests by name. `accuracy` and `peak` are not for Python. */
+/** Milliseconds that a training spends in the hooks of a callback. */
+export interface HookSamples {
+  /** A step on which nothing is due. */
+  idleStep: Sample;
+  /** A step on which it reads back, writes or draws; absent if it never does. */
+  dueStep?: Sample;
+  epochEnd: Sample;
+}
+
+export interface CallbackSamples {
+  /** Milliseconds of a step on which nothing is due, less those in the hooks. */
+  step: Sample;
+  /** By callback; `all` of them together. */
+  hooks: Record<string, HookSamples>;
+  /** For the event loop to run, on such a step. `fit` lets it run with no callback, too. */
+  eventLoop: Sample;
+}
+
+/** The requests by name. `accuracy`, `peak` and `callbacks` are not for Python. */
 export interface Requests {
   /** The first. */
   open: {args: OpenArgs; answer: Opened};
@@ -68,6 +87,8 @@ export interface Requests {
   accuracy: {args: {shape: readonly number[]}; answer: Record<string, Errors>};
   /** The memory of one training step of a network. */
   peak: {args: {network: Network; contender: string}; answer: Peak};
+  /** What the callbacks take in the training of a network. */
+  callbacks: {args: {network: Network}; answer: CallbackSamples};
 }
 
 export type RequestName = keyof Requests;

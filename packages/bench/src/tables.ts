@@ -1,8 +1,21 @@
 /** The report for people: tables of ratios, and what was left out. */
 import Table from 'cli-table3';
 
-import {backendTitle, milliseconds, networkTitle, ratio, targetValue} from './format.js';
-import type {BackendReport, NormTimes, Report, StepTimes} from './report.js';
+import {
+  backendTitle,
+  milliseconds,
+  networkTitle,
+  percentage,
+  ratio,
+  targetValue,
+} from './format.js';
+import type {
+  BackendReport,
+  CallbackTimes,
+  NormTimes,
+  Report,
+  StepTimes,
+} from './report.js';
 import {shapeName} from './shapes.js';
 
 export function reportTables(
@@ -13,6 +26,7 @@ export function reportTables(
     backends.some(({norms}) => norms.length > 0) && normTable(backends),
     backends.some(({steps}) => steps.length > 0) && stepTable(backends),
     backends.some(({memory}) => memory) && memoryTable(backends),
+    backends.some(({callbacks}) => callbacks) && callbackTable(backends),
     targets.length > 0 && targetTable(report),
     remarks(report).join('\n'),
   ];
@@ -131,6 +145,44 @@ function memoryTable(backends: readonly BackendReport[]): string {
     ]);
   }
   return `Peak of tf.memory().numBytes within a training step:\n${table.toString()}`;
+}
+
+function callbackTable(backends: readonly BackendReport[]): string {
+  const table = makeTable(
+    [
+      'backend',
+      'network',
+      'in the hooks of',
+      'ms',
+      '% of\na step',
+      'ms of a\ndue step',
+      'ms of an\nepoch end',
+    ],
+    3,
+  );
+  for (const {backend, callbacks} of backends) {
+    if (callbacks) table.push(...callbackRows(backend, callbacks));
+  }
+  return `What the callbacks add to a training step on which nothing is due:\n${table.toString()}`;
+}
+
+function callbackRows(
+  backend: string,
+  {network, step, hooks, eventLoop, ratios}: CallbackTimes,
+): string[][] {
+  const first = [backend, networkTitle(network)];
+  return [
+    [...first, '(the step itself)', milliseconds(step.median), '', '', ''],
+    ...Object.entries(hooks).map(([name, {idleStep, dueStep, epochEnd}]) => [
+      ...first,
+      name,
+      milliseconds(idleStep.median),
+      percentage(ratios[`${name} / step`]),
+      dueStep ? milliseconds(dueStep.median) : '',
+      milliseconds(epochEnd.median),
+    ]),
+    [...first, '(the event loop)', milliseconds(eventLoop.median), '', '', ''],
+  ];
 }
 
 function targetTable({targets}: Pick<Report, 'targets'>): string {

@@ -17,6 +17,7 @@ export function targetsOf(backends: readonly BackendReport[]): Target[] {
     ...normTargets(report),
     ...stepTargets(report),
     ...memoryTargets(report),
+    ...callbackTargets(report),
     ...accuracyTargets(report),
   ]);
 }
@@ -79,6 +80,16 @@ function memoryTargets({backend, memory}: BackendReport): Target[] {
     atMost(0.55, {
       what: `${backend}, peak numBytes of a step of ${memory.network.name}: ours / builtIn`,
       measured: memory.ratios['ours / builtIn, numBytes'],
+    }),
+  ];
+}
+
+function callbackTargets({backend, callbacks}: BackendReport): Target[] {
+  if (!callbacks) return [];
+  return [
+    atMost(0.03, {
+      what: `${backend}, callbacks' overhead on a step of ${callbacks.network.name}`,
+      measured: callbacks.ratios['all / step'],
     }),
   ];
 }

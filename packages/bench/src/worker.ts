@@ -1,4 +1,5 @@
 /** The process that answers the requests on a backend in Node. */
+import {timeCallbacks} from './callback_times.js';
 import {makeHandlers} from './handlers.js';
 import {prepareStep} from './step_task.js';
 import {measurePeak} from './peak.js';
@@ -7,7 +8,7 @@ import {replyTo, type RequestName} from './requests.js';
 
 const handlers = makeHandlers({
   open: openBackend,
-  networks: {prepare: prepareStep, peak: measurePeak},
+  networks: {prepare: prepareStep, peak: measurePeak, callbacks: timeCallbacks},
 });
 
 process.on('message', async ({name, args}: {name: RequestName; args: unknown}) => {

@@ -7,9 +7,14 @@ export {
   trainingBatches,
 } from './batches.js';
 export {loadDigits} from './datasets/digits.js';
-export type {ImageDataset, LabelledImages} from './datasets/image_dataset.js';
+export {
+  firstImages,
+  type ImageDataset,
+  type LabelledImages,
+} from './datasets/image_dataset.js';
 export {CosineSchedule} from './learning_rate.js';
 export {modelFiles} from './model_files.js';
 export {apply, applyNorm, normAddRelu, normRelu} from './norm_layers.js';
 export type {NormName} from './options.js';
 export {resNet, type ResNetArgs} from './resnet.js';
+export {train} from './train.js';

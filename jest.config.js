@@ -1,6 +1,6 @@
-// Every test of the published packages runs once on every backend: each backend is a Jest
+// The tests of the layer and of the callbacks run once on every backend: each backend is a Jest
 // project over the same test files, named in the output. `npm test -- --selectProjects cpu`
-// runs one of them.
+// runs one of them. What is left out of one says why below.
 import {chromiumBackends, nodeBackends} from './testing/backends.js';
 
 const shared = {

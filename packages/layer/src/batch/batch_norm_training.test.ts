@@ -241,6 +241,18 @@ describe('wrong inputs are refused by name', () => {
       () => batchNormTraining(x(), null, tf.ones([3, 1]) as unknown as tf.Tensor1D),
     ],
     [
+      'gamma must be float32. Received: "int32"',
+      () => batchNormTraining(x(), tf.tensor1d([1, 2, 3], 'int32'), null),
+    ],
+    [
+      'shortcut must be of the shape of x, [2,3]. Received: [3,2]',
+      () => batchNormTraining(x(), null, null, {shortcut: tf.zeros([3, 2])}),
+    ],
+    [
+      'activation must be one of "linear", "relu", "relu6". Received: "tanh"',
+      () => batchNormTraining(x(), null, null, {activation: 'tanh' as 'relu'}),
+    ],
+    [
       'epsilon must be a number greater than 0. Received: 0',
       () => batchNormTraining(x(), null, null, {epsilon: 0}),
     ],

@@ -45,5 +45,6 @@ export function checkNormInputs(
     if (tensor.rank !== 1 || tensor.size !== channels) {
       refuse(name, `of shape [${channels}], one value a channel`, tensor.shape);
     }
+    if (tensor.dtype !== 'float32') refuse(name, 'float32', tensor.dtype);
   }
 }

@@ -49,11 +49,12 @@ function addAndActivate(
     const save = args.at(-1) as tf.GradSaveFunc;
     const [flatX, flatShortcut] = inputs.map(flat);
     const value = tf.reshape(activate(flatX, flatShortcut, activation), x.shape);
-    save([value]);
+    const isLinear = activation === 'linear';
+    save(isLinear ? [] : [value]);
     return {
       value,
       gradFunc: (dy: tf.Tensor, [y]: tf.Tensor[]) => {
-        const dz = activationGrad(flat(dy), flat(y), activation);
+        const dz = isLinear ? dy : activationGrad(flat(dy), flat(y), activation);
         return inputs.map(() => tf.reshape(dz, x.shape));
       },
     };

@@ -14,7 +14,12 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import {batchNormInference} from '../batch/batch_norm_inference.js';
 import {batchNormTraining, type BatchNormOptions} from '../batch/batch_norm_training.js';
-import {fusedActivations, type FusedActivation} from './kernel.js';
+import {
+  ACTIVATED_TRAINING,
+  fusedActivations,
+  INFERENCE,
+  type FusedActivation,
+} from './kernel.js';
 
 const TOLERANCE = 2e-6;
 const epsilon = 1e-3;
@@ -219,6 +224,20 @@ describe('what is not finite', () => {
 
 describe('the flag RES_BATCH_NORM_KERNELS', () => {
   afterEach(() => tf.env().set('RES_BATCH_NORM_KERNELS', true));
+
+  test('on, the kernels of the backend run, with no other within them; off, composed ones', async () => {
+    const {x, gamma, beta} = tensorsOf(batchOf({shape: [8, 6, 5, 4], axis: 3}));
+    const kernelsOf = async () => {
+      const {kernelNames} = await tf.profile(() => {
+        const {mean, variance} = batchNormTraining(x, gamma, beta, {activation: 'relu'});
+        batchNormInference(x, gamma, beta, mean, variance);
+      });
+      return kernelNames.filter(name => name !== 'Identity');
+    };
+    expect((await kernelsOf()).sort()).toEqual([INFERENCE, ACTIVATED_TRAINING].sort());
+    tf.env().set('RES_BATCH_NORM_KERNELS', false);
+    expect(await kernelsOf()).toContain('Rsqrt');
+  });
 
   test('off, the composed kernels give the same', async () => {
     const batch = batchOf({shape: [8, 6, 5, 4], axis: 3});

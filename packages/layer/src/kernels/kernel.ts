@@ -3,8 +3,8 @@
  * `runKernel`; a backend's folder holds the implementations that were written for it; the
  * folder `composed` holds one of each for every other backend.
  *
- * x, y, dy, dx and the shortcut are all of one shape, of rank 2 or more; all others are
- * [channels]. The axis of the channels is an attribute; channel_view.ts makes three dimensions
+ * x, y, dy, dx and the shortcut are all of one shape, of rank 2 or more; what is named after a
+ * parameter or a statistic is [channels]; all of them are float32. The axis of the channels is an attribute; channel_view.ts makes three dimensions
  * of any shape, for kernels that do not care for more.
  */
 import type {Attribute, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
@@ -76,7 +76,10 @@ export interface NormAttrs {
   axis: number;
   epsilon: number;
   activation: FusedActivation;
-  /** Whether a shortcut is added; of TRAINING_GRAD, whether dshortcut is an output. */
+  /**
+   * Whether a shortcut is added. Of TRAINING_GRAD, whether dshortcut is an output: never where
+   * the activation is linear, as it is dy then.
+   */
   hasShortcut: boolean;
 }
 

@@ -28,5 +28,6 @@ export function activationGrad(
   const isPositive = tf.greater(y, 0);
   const passes =
     activation === 'relu' ? isPositive : tf.logicalAnd(isPositive, tf.less(y, 6));
-  return tf.mul(dy, tf.cast(passes, 'float32'));
+  // Not a product: 0·NaN is NaN.
+  return tf.where(passes, dy, tf.zerosLike(dy));
 }

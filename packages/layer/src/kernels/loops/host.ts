@@ -20,7 +20,7 @@ export type Host = <Inputs extends object>(
   compute: (inputs: Arrays<Inputs>, outputs: Float32Array[], loops: Loops) => void,
 ) => TensorInfo[];
 
-/** The inputs, each mapped to its array; an int32 tensor is read and written as well. */
+/** The inputs, each mapped to its array. That of the int32 `skipped` is read as well. */
 export function arraysOf<Inputs extends object>(
   inputs: Inputs,
   arrayOf: (tensor: TensorInfo) => Float32Array,

@@ -13,8 +13,12 @@ const host: Host = (backend, inputs, like, view, compute) => {
   // This brings values of other backends to the heap.
   for (const {dataId} of Object.values(inputs)) heap.getMemoryOffset(dataId);
   const outputs = like.map(({shape, dtype}) => heap.makeOutput(shape, dtype));
-  const scratch = wasm._malloc(scratchBytes(view)) >>> 0;
+  const bytes = module === null ? 0 : scratchBytes(view);
+  const scratch = wasm._malloc(bytes) >>> 0;
   try {
+    if (bytes > 0 && scratch === 0) {
+      throw new Error(`The wasm backend's heap has no ${bytes} bytes left.`);
+    }
     // Not before all is on the heap: arrays over it become empty when it grows.
     const arrays = arraysOf(inputs, tensor => heap.typedArrayFromHeap(tensor));
     const results = outputs.map(tensor => heap.typedArrayFromHeap(tensor));
@@ -23,6 +27,9 @@ const host: Host = (backend, inputs, like, view, compute) => {
         ? plainLoops(view)
         : simdLoops(module, wasm.HEAPU8.buffer, scratch, view);
     compute(arrays, results, loops);
+  } catch (error) {
+    for (const {dataId} of outputs) heap.disposeData(dataId);
+    throw error;
   } finally {
     wasm._free(scratch);
   }

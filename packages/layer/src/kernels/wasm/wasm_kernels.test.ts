@@ -18,7 +18,6 @@ import {batchNormTraining} from '../../batch/batch_norm_training.js';
 import type {WasmBackend} from './backend.js';
 import {normModule} from './module.js';
 
-declare const backendUnderTest: string;
 declare const WebAssembly: {
   validate(bytes: Uint8Array): boolean;
   Memory: new (descriptor: object) => {buffer: SharedArrayBuffer};
@@ -85,7 +84,7 @@ function registerAnew(): void {
 
 const moduleOfBackend = () => normModule(tf.backend() as unknown as WasmBackend);
 
-(backendUnderTest === 'wasm' ? describe : describe.skip)('wasm', () => {
+describe('wasm', () => {
   test('binary.ts is what assembly/build.mjs makes of norm_loops.ts', () => {
     const build = path.join(__dirname, '../../../assembly/build.mjs');
     const {stdout, stderr} = spawnSync(process.execPath, [build, '--print'], {

@@ -10,10 +10,6 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import {batchNormTraining} from '../../batch/batch_norm_training.js';
 
-declare const backendUnderTest: string;
-
-const onWebGL = backendUnderTest === 'webgl' ? describe : describe.skip;
-
 const tensors: Record<string, (values: Float32Array, shape: number[]) => tf.Tensor> = {
   'not uploaded yet': (values, shape) => tf.tensor(values, shape),
   // The result of a reduction is in an unpacked texture.
@@ -36,7 +32,7 @@ const tensors: Record<string, (values: Float32Array, shape: number[]) => tf.Tens
   },
 };
 
-onWebGL.each(Object.keys(tensors))('x, dy and shortcut %s', name => {
+describe.each(Object.keys(tensors))('x, dy and shortcut %s', name => {
   test.each([
     {shape: [6, 5, 4, 6], axis: 3},
     {shape: [3, 6, 5, 7], axis: 3},

@@ -8,7 +8,7 @@ it('measures everything by default', () => {
   expect(parse('')).toEqual({
     backend: backendNames,
     shape: normShapes,
-    only: ['norm', 'accuracy', 'step', 'memory'],
+    only: ['norm', 'accuracy', 'step', 'memory', 'callbacks'],
     quick: false,
     out: 'out/bench',
     json: false,
@@ -49,6 +49,7 @@ it.each([
   ['--shape 100000x100000', /--shape.*at most 2\^26 values/],
   ['--only steps', /--only.*'steps'.*step, memory/],
   ['--quick --only step memory', /--quick.*whole networks.*--only step memory/],
+  ['--quick --only callbacks', /--quick.*whole networks.*--only callbacks/],
   ['--out', /--out.*argument missing/],
   ['--quik', /unknown option '--quik'.*--quick/],
   ['cpu', /unexpected argument 'cpu'/],

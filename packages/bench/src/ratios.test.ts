@@ -1,4 +1,11 @@
-import {copyOf, leastMs, normRatios, peakRatios, toOurs} from './ratios.js';
+import {
+  callbackRatios,
+  copyOf,
+  leastMs,
+  normRatios,
+  peakRatios,
+  toOurs,
+} from './ratios.js';
 import {sampleOf} from './sample.js';
 
 const samples = {
@@ -39,5 +46,21 @@ it('compares peaks of memory', () => {
   expect(peakRatios(peaks)).toEqual({
     'ours / builtIn, numBytes': 0.5,
     'ours / builtIn, bufferBytes': 30 / 90,
+  });
+});
+
+it('compares the hooks of callbacks with a step', () => {
+  const hooks = {
+    ProgressBar: {
+      idleStep: sampleOf([1]),
+      dueStep: sampleOf([9]),
+      epochEnd: sampleOf([9]),
+    },
+    all: {idleStep: sampleOf([3]), epochEnd: sampleOf([9])},
+  };
+  const [step, eventLoop] = [sampleOf([100]), sampleOf([9])];
+  expect(callbackRatios({step, hooks, eventLoop})).toEqual({
+    'ProgressBar / step': 0.01,
+    'all / step': 0.03,
   });
 });

@@ -49,6 +49,20 @@ const tensorflow: BackendReport = {
     },
     ratios: {'ours / builtIn, numBytes': 0.5, 'ours / builtIn, bufferBytes': 0.6},
   },
+  callbacks: {
+    network: {name: 'ResNet-8', imageShape: [28, 28, 1], batchSize: 32},
+    step: sampleOf([100]),
+    hooks: {
+      ProgressBar: {
+        idleStep: sampleOf([0.5]),
+        dueStep: sampleOf([2]),
+        epochEnd: sampleOf([3]),
+      },
+      all: {idleStep: sampleOf([0.51234]), epochEnd: sampleOf([4])},
+    },
+    eventLoop: sampleOf([0.25]),
+    ratios: {'ProgressBar / step': 0.005, 'all / step': 0.0051234},
+  },
 };
 
 const absent: BackendReport = {
@@ -87,6 +101,17 @@ it('has the steps of networks, and their memory', () => {
     ['tensorflow', title, '100', '250', '80', '0.4', '0.9', ''], // no PyTorch
   );
   expect(rows).toContainEqual(['tensorflow', title, '1.0', '2.0', '0.5', '0.6']);
+});
+
+it('has what the callbacks take beside a step', () => {
+  const rows = rowsOf({backends: [tensorflow, absent]});
+  const start = rows.findIndex(([, what]) => what?.startsWith('step of'));
+  expect(rows.slice(start, start + 4)).toEqual([
+    ['tensorflow', 'step of ResNet-8, 32 of 28×28×1', '100', '', '', ''],
+    ['tensorflow', 'ProgressBar', '0.5', '0.5', '2', '3'],
+    ['tensorflow', 'all', '0.512', '0.512', '', '4'],
+    ['tensorflow', 'event loop', '0.25', '', '', ''],
+  ]);
 });
 
 it('says which targets were reached', () => {

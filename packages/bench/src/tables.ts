@@ -149,39 +149,30 @@ function memoryTable(backends: readonly BackendReport[]): string {
 
 function callbackTable(backends: readonly BackendReport[]): string {
   const table = makeTable(
-    [
-      'backend',
-      'network',
-      'in the hooks of',
-      'ms',
-      '% of\na step',
-      'ms of a\ndue step',
-      'ms of an\nepoch end',
-    ],
-    3,
+    ['backend', 'in', 'ms', '% of\na step', 'ms of a\ndue step', "ms of an\nepoch's end"],
+    2,
   );
   for (const {backend, callbacks} of backends) {
     if (callbacks) table.push(...callbackRows(backend, callbacks));
   }
-  return `What the callbacks add to a training step on which nothing is due:\n${table.toString()}`;
+  return `A training step on which nothing is due, and the callbacks' hooks:\n${table.toString()}`;
 }
 
 function callbackRows(
   backend: string,
   {network, step, hooks, eventLoop, ratios}: CallbackTimes,
 ): string[][] {
-  const first = [backend, networkTitle(network)];
   return [
-    [...first, '(the step itself)', milliseconds(step.median), '', '', ''],
+    [backend, `step of ${networkTitle(network)}`, milliseconds(step.median), '', '', ''],
     ...Object.entries(hooks).map(([name, {idleStep, dueStep, epochEnd}]) => [
-      ...first,
+      backend,
       name,
       milliseconds(idleStep.median),
       percentage(ratios[`${name} / step`]),
       dueStep ? milliseconds(dueStep.median) : '',
       milliseconds(epochEnd.median),
     ]),
-    [...first, '(the event loop)', milliseconds(eventLoop.median), '', '', ''],
+    [backend, 'event loop', milliseconds(eventLoop.median), '', '', ''],
   ];
 }
 

@@ -1,6 +1,7 @@
 import type {BackendName} from './backends.js';
 import type {Accuracy, BackendReport, NormTimes, Ratios} from './report.js';
 import type {Direction, Network, NetworkName} from './requests.js';
+import {sampleOf} from './sample.js';
 import {targetsOf} from './targets.js';
 
 function reportOf(backend: BackendName, parts: Partial<BackendReport>): BackendReport {
@@ -93,6 +94,19 @@ it('wants 0.55 of the bytes', () => {
   };
   expect(verdicts(reportOf('wasm', {memory}))).toEqual([
     ['wasm, peak numBytes of a step of ResNet-20: ours / builtIn', 0.55, 0.56, false],
+  ]);
+});
+
+it('wants no more than 3 % of a step for all callbacks', () => {
+  const sample = sampleOf([1]);
+  const ratios = {'UpdateOpsCheck / step': 0.02, 'all / step': 0.031};
+  const callbacks = {network, step: sample, hooks: {}, eventLoop: sample, ratios};
+  expect(verdicts(reportOf('wasm', {callbacks}))).toEqual([
+    ["wasm, callbacks' overhead on a step of ResNet-20", 0.03, 0.031, false],
+  ]);
+  ratios['all / step'] = 0.03;
+  expect(verdicts(reportOf('wasm', {callbacks}))).toEqual([
+    [expect.anything(), 0.03, 0.03, true],
   ]);
 });
 

@@ -1,6 +1,7 @@
 // Checks every published package as a user gets it, from what was built: its exports by
 // publint, its types under every module system by attw, that Node loads it as ESM and as
-// CommonJS, and that a bundler keeps what importing it registers.
+// CommonJS, that a bundler keeps what importing it registers, and that it makes a bundle for the
+// browser.
 //
 //     npm run check:packages
 import {execFileSync} from 'node:child_process';
@@ -18,6 +19,13 @@ const registered = {
   '@resbatchnorm/wasm-training': ['Conv2DBackpropFilter'],
 };
 
+/** Packages that browsers use, and text of what a bundle for them must not have. */
+const forBrowsers = {
+  '@resbatchnorm/layer': ['node:'],
+  '@resbatchnorm/callbacks': ['node:', 'protobuf', 'crc32c'],
+  '@resbatchnorm/wasm-training': ['node:'],
+};
+
 function run(cwd, command, ...args) {
   try {
     return execFileSync(command, args, {cwd, encoding: 'utf8', stdio: 'pipe'});
@@ -27,11 +35,13 @@ function run(cwd, command, ...args) {
   }
 }
 
+/** For the browser, which is where a bundle may lack what there is of Node. */
 async function bundleOf(source) {
   const {outputFiles} = await build({
     stdin: {contents: source, resolveDir: root},
     bundle: true,
     write: false,
+    platform: 'browser',
     format: 'esm',
     treeShaking: true,
     external: ['@tensorflow/*'],
@@ -57,11 +67,29 @@ async function check(folder, {name, exports}) {
   const modules = ['--input-type=module', '-e', `await import('${name}')`];
   run(root, process.execPath, ...modules);
   if (hasCommonJs) run(root, process.execPath, '-e', `require('${name}')`);
-  if (!(name in registered)) return;
+  if (name in registered) await checkRegistered(name);
+  if (name in forBrowsers) await checkForBrowsers(name, hasCommonJs);
+}
+
+async function checkRegistered(name) {
   const bundle = await bundleOf(`import '${name}';`);
   for (const text of registered[name]) {
     if (!bundle.includes(text))
       throw new Error(`a bundler drops ${text}: see "sideEffects"`);
+  }
+}
+
+async function checkForBrowsers(name, hasCommonJs) {
+  const sources = [`export * from '${name}';`];
+  if (hasCommonJs) sources.push(`module.exports = require('${name}');`);
+  for (const source of sources) {
+    const bundle = await bundleOf(source);
+    for (const text of forBrowsers[name]) {
+      if (bundle.includes(text))
+        throw new Error(
+          `${source} in a bundle for the browser has ${text}: see "browser"`,
+        );
+    }
   }
 }
 

@@ -4,10 +4,33 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {ValueError} from './errors.js';
 import {yieldIfDue} from './event_loop_yield.js';
+import {countStep, progressOf} from './progress.js';
+import type {TrainingPosition} from './progress.js';
 
 /** The logs that `fit` passes to an instance of a callback; on the device, in a step's. */
 export interface FitLogs {
   [key: string]: number | tf.Scalar;
+}
+
+/** What the callbacks of one call of `fit` or `fitDataset` share. */
+interface Training {
+  /** What went wrong in a step, for `onEpochEnd` to throw. */
+  failure?: {error: unknown};
+  /** Whether the epoch that ends was stopped in its middle; undefined before its end. */
+  isCutShort?: boolean;
+}
+
+/** By their `params`, which tfjs makes for each training and gives to all its callbacks. */
+const trainings = new WeakMap<object, Training>();
+
+/** Of what tfjs tells callbacks; null or undefined where it does not know. */
+interface TrainingParams {
+  /** Batches of an epoch of `fitDataset`. */
+  steps?: number | null;
+  /** Given by `fit` alone. */
+  samples?: number | null;
+  batchSize?: number | null;
+  doValidation?: boolean;
 }
 
 /**
@@ -16,12 +39,19 @@ export interface FitLogs {
  * from any of them.
  *
  * What is thrown in a step ends the training after that step, in the `onEpochEnd` that follows
- * at once, when `fit` has disposed of its tensors. As every callback instance does, these
- * replace the default one of `fit` that lets the event loop run, so they do that too.
+ * at once, when `fit` has disposed of its tensors. Until then no other one of these callbacks
+ * is called, so that what one finds fault with is not saved by another.
+ *
+ * As every callback instance does, these replace the default one of `fit` that lets the event
+ * loop run, so they do that too.
  */
 export abstract class FitCallback extends tfl.Callback {
-  /** What `onEpochEnd` has to throw. */
-  private failure: {error: unknown} | null = null;
+  /** Where the training is; in an epoch that was resumed, with the steps before that. */
+  protected readonly position: TrainingPosition = {epoch: 0, stepInEpoch: 0, step: 0};
+
+  private shared: Training = {};
+  /** Where the training begins. */
+  private start: TrainingPosition = this.position;
 
   /** tfjs's own asks for an instance of its class, which a second copy of it has not. */
   override setModel(model: tfl.LayersModel): void {
@@ -33,7 +63,15 @@ export abstract class FitCallback extends tfl.Callback {
   protected epochBegin?(epoch: number): void | Promise<void>;
   protected stepBegin?(step: number): void | Promise<void>;
   protected stepEnd?(step: number, logs: FitLogs): void | Promise<void>;
-  protected epochEnd?(epoch: number, logs: FitLogs): void | Promise<void>;
+  /**
+   * @param isCutShort whether training was stopped before all steps of the epoch and its
+   *     validation were done: the logs are of a part of it.
+   */
+  protected epochEnd?(
+    epoch: number,
+    logs: FitLogs,
+    isCutShort: boolean,
+  ): void | Promise<void>;
   /** Not called if the training fails. */
   protected trainEnd?(): void | Promise<void>;
 
@@ -47,11 +85,19 @@ export abstract class FitCallback extends tfl.Callback {
           'model from another copy (see `npm ls @tensorflow/tfjs-layers`)',
       );
     }
-    this.failure = null;
+    this.shared = trainings.get(this.params) ?? {};
+    trainings.set(this.params, this.shared);
+    this.start = progressOf(this.model) ?? {epoch: 0, stepInEpoch: 0, step: 0};
+    this.position.step = this.start.step;
     await this.trainBegin?.();
   }
 
   override async onEpochBegin(epoch: number): Promise<void> {
+    this.shared.isCutShort = undefined;
+    // `fit` begins each epoch with its first batch.
+    const goesOn = this.start.epoch === epoch && !this.isOfTensors();
+    this.position.epoch = epoch;
+    this.position.stepInEpoch = goesOn ? this.start.stepInEpoch : 0;
     await this.epochBegin?.(epoch);
   }
 
@@ -60,14 +106,21 @@ export abstract class FitCallback extends tfl.Callback {
   }
 
   override async onBatchEnd(batch: number, logs: FitLogs = {}): Promise<void> {
-    if (this.failure === null) await this.inStep(() => this.stepEnd?.(batch, logs));
+    await this.inStep(() => {
+      this.position.step += 1;
+      this.position.stepInEpoch += 1;
+      countStep(this.model, this.position.step);
+      return this.stepEnd?.(batch, logs);
+    });
     await yieldIfDue();
   }
 
   override async onEpochEnd(epoch: number, logs: FitLogs = {}): Promise<void> {
     try {
-      if (this.failure !== null) throw this.failure.error;
-      await this.epochEnd?.(epoch, logs);
+      if (this.shared.failure) throw this.shared.failure.error;
+      // The first callback decides, as one behind it may stop the training now.
+      this.shared.isCutShort ??= this.isCutShort(logs);
+      await this.epochEnd?.(epoch, logs, this.shared.isCutShort);
     } catch (error) {
       // fit leaves the logs of this epoch and of those before behind as tensors.
       tf.dispose(logs);
@@ -80,12 +133,32 @@ export abstract class FitCallback extends tfl.Callback {
     await this.trainEnd?.();
   }
 
+  /** Undefined where tfjs does not know: the size of some datasets. */
+  protected knownStepsPerEpoch(): number | undefined {
+    const {samples, batchSize, steps} = this.params as TrainingParams;
+    return samples && batchSize ? Math.ceil(samples / batchSize) : (steps ?? undefined);
+  }
+
+  /** Whether this is the training of `fit`, not `fitDataset`. */
+  private isOfTensors(): boolean {
+    return (this.params as TrainingParams).samples != null;
+  }
+
+  private isCutShort(logs: FitLogs): boolean {
+    if (!this.model.stopTraining) return false;
+    // Validation follows the last step, unless a dataset is stopped in between.
+    if ((this.params as TrainingParams).doValidation)
+      return !Object.keys(logs).some(name => name.startsWith('val_'));
+    return this.position.stepInEpoch < (this.knownStepsPerEpoch() ?? Infinity);
+  }
+
   private async inStep(work: () => void | Promise<void>): Promise<void> {
+    if (this.shared.failure) return;
     try {
       await work();
     } catch (error) {
       // Thrown from here, tensors of fit's own would leak.
-      this.failure ??= {error};
+      this.shared.failure = {error};
       this.model.stopTraining = true;
     }
   }

@@ -18,7 +18,7 @@ export type {EarlyStoppingArgs} from './early_stopping/early_stopping.js';
 export {CheckpointError} from './model_checkpoint/checkpoint_error.js';
 export {ModelCheckpoint} from './model_checkpoint/model_checkpoint.js';
 export type {ModelCheckpointArgs, SaveArgs} from './model_checkpoint/model_checkpoint.js';
-export type {BestCheckpoint, TrainingPosition} from './model_checkpoint/progress.js';
+export type {BestCheckpoint, TrainingPosition} from './progress.js';
 export {remainingBatches} from './model_checkpoint/remaining_batches.js';
 export type {
   BatchDataset,

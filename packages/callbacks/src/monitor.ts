@@ -2,6 +2,7 @@
 import {argumentError, checkText} from './callback_arguments.js';
 import {ValueError} from './errors.js';
 import type {FitLogs} from './fit_callback.js';
+import {logValue} from './logs.js';
 
 export type MonitorMode = 'auto' | 'min' | 'max';
 
@@ -50,7 +51,7 @@ export class Monitor {
   /** The value in the logs; undefined if it is not there. */
   async find(logs: FitLogs): Promise<number | undefined> {
     const value = logs[this.name];
-    return typeof value === 'object' ? (await value.data())[0] : value;
+    return value === undefined ? undefined : logValue(value);
   }
 
   /**

@@ -1,8 +1,8 @@
 /**
  * What this package uses of Node to work with files. A bundle for the browser gets no_files.ts
- * in the place of this file: see "browser" in package.json.
+ * in the place of this file: see "browser" in package.json, and scripts/check_packages.mjs.
  */
-export {createHash} from 'node:crypto';
+export {createHash, randomUUID} from 'node:crypto';
 export {
   appendFile,
   mkdir,
@@ -17,4 +17,4 @@ export {
   writeFile,
 } from 'node:fs/promises';
 export {hostname} from 'node:os';
-export {join, resolve} from 'node:path';
+export {dirname, join, resolve} from 'node:path';

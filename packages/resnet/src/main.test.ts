@@ -158,6 +158,24 @@ describe('--checkpoint and --resume', () => {
     expect(stdout).toMatch(/^resuming \S+checkpoint-00000001, after step 3$/m);
     expect(await weightsIn('resumed')).toBe(await weightsIn('whole'));
   });
+
+  it('go on after Ctrl-C in the middle of an epoch as if it had never been', async () => {
+    // 24 steps an epoch.
+    const lasting = [...quick, '--batch-size', '2', '--epochs', '4'];
+    await run(...lasting, '--out', 'uninterrupted');
+    const interruptible = [...lasting, '--checkpoint', 'interrupted'];
+    const {child, result} = start(interruptible);
+    await new Promise<void>(resolve => {
+      child.stdout!.on('data', data => String(data).includes('epoch 1/') && resolve());
+    });
+    child.kill('SIGINT');
+    expect((await result).code).toBe(130);
+
+    const {code, stdout} = await run(...interruptible, '--resume', '--out', 'continued');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^resuming \S+, after step \d+$/m);
+    expect(await weightsIn('continued')).toBe(await weightsIn('uninterrupted'));
+  });
 });
 
 describe('a wrong command line', () => {

@@ -74,7 +74,8 @@ interface WeightValues {
  * where it was. One copy of the weights is held in the host's memory, not as tensors, so
  * nothing is left on the device if training fails.
  *
- * The callback starts anew with each training, also with one that was resumed.
+ * An epoch that training is stopped in, by another callback, is not looked at: its validation
+ * was not done. The callback starts anew with each training, also with one that was resumed.
  */
 export class EarlyStopping extends FitCallback {
   /** The best value of the monitored quantity in the last training; null before any. */
@@ -123,8 +124,12 @@ export class EarlyStopping extends FitCallback {
     this.bestWeights = [];
   }
 
-  protected override async epochEnd(epoch: number, logs: FitLogs): Promise<void> {
-    if (epoch < this.startFromEpoch) return;
+  protected override async epochEnd(
+    epoch: number,
+    logs: FitLogs,
+    isCutShort: boolean,
+  ): Promise<void> {
+    if (isCutShort || epoch < this.startFromEpoch) return;
     const value = await this.monitor.read(logs);
     const isBest = this.monitor.isBetter(value, this.best, this.minDelta);
     if (isBest || this.bestEpoch === null) {

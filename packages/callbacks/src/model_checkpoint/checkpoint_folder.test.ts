@@ -13,13 +13,24 @@ import type {ModelCheckpointArgs} from '../index';
 /** Fails the n-th call from now that writes something, with the code; null: none. */
 let fault: {callsLeft: number; code: string} | null = null;
 
-/** Whether folders can't be removed. */
-let keepsAll = false;
+/** The calls that can't remove a folder. */
+let keeping: ('rm' | 'rmdir')[] = [];
+
+/** What happens just before a file is read. */
+let beforeReading: (path: string) => Promise<unknown> = async () => {};
+
+/** The files and folders that were flushed to the disk. */
+let flushed: string[] = [];
 
 function failIfDue(): void {
   if (fault === null || fault.callsLeft-- > 0) return;
   const {code} = fault;
   throw Object.assign(new Error(`${code}: something, write`), {code});
+}
+
+function failIfKept(call: 'rm' | 'rmdir'): void {
+  if (keeping.includes(call))
+    throw Object.assign(new Error('EPERM: a, b'), {code: 'EPERM'});
 }
 
 jest.mock('node:fs/promises', () => {
@@ -35,8 +46,16 @@ jest.mock('node:fs/promises', () => {
     mkdir: failing(fs.mkdir),
     rename: failing(fs.rename),
     rm: async (path: string, options: object) => {
-      if (keepsAll) throw Object.assign(new Error('EPERM: a, b'), {code: 'EPERM'});
+      failIfKept('rm');
       return fs.rm(path, options);
+    },
+    rmdir: async (path: string) => {
+      failIfKept('rmdir');
+      return fs.rmdir(path);
+    },
+    readFile: async (path: string, ...args: unknown[]) => {
+      await beforeReading(path);
+      return fs.readFile(path, ...args);
     },
     open: failing(async (path: string, flags: string) => {
       const file = await fs.open(path, flags);
@@ -51,7 +70,10 @@ jest.mock('node:fs/promises', () => {
           }
           return file.writeFile(content);
         },
-        sync: failing(() => file.sync()),
+        sync: failing(() => {
+          flushed.push(path);
+          return file.sync();
+        }),
         close: () => file.close(),
       };
     }),
@@ -72,7 +94,9 @@ beforeEach(() => {
 
 afterEach(() => {
   fault = null;
-  keepsAll = false;
+  keeping = [];
+  beforeReading = async () => {};
+  flushed = [];
   warn.mockRestore();
 });
 
@@ -145,6 +169,84 @@ describe('a damaged checkpoint', () => {
   });
 });
 
+test('a checkpoint that is damaged is not counted among those to keep', async () => {
+  const model = compile(denseModel());
+  await fit(model, [checkpointWith()], {epochs: 2});
+  await truncate(join(folder(), nameOf(2), 'weights.bin'), 1);
+  const resumed = await resume(folder());
+  expect(resumed.epoch).toBe(1);
+  const checkpoint = checkpointWith({keep: 2});
+  await fit(resumed.model, [checkpoint], {epochs: 2, initialEpoch: 1});
+  expect(await readdir(folder())).toEqual([1, 2, 3].map(nameOf));
+  await checkpoint.save(resumed.model, {epoch: 3, step: 9});
+  expect(await readdir(folder())).toEqual([3, 4].map(nameOf));
+});
+
+describe('while a training goes on', () => {
+  /** Does it once, when a file of the checkpoint is about to be read. */
+  function beforeReadingOf(name: string, act: () => Promise<unknown>): void {
+    beforeReading = async path => {
+      if (!path.includes(name)) return;
+      beforeReading = async () => {};
+      await act();
+    };
+  }
+
+  test('the newest one may be removed before it is read', async () => {
+    const model = compile(denseModel());
+    const checkpoint = checkpointWith({keep: 1});
+    await checkpoint.save(model, {epoch: 1, step: 3});
+    beforeReadingOf(nameOf(1), () => checkpoint.save(model, {epoch: 2, step: 6}));
+    expect((await resume(folder())).epoch).toBe(2);
+    expect(warn).not.toHaveBeenCalled();
+  });
+
+  test('and so may the best one', async () => {
+    const model = compile(denseModel());
+    const checkpoint = checkpointWith({keep: 1});
+    const save = (epoch: number, val_loss: number) =>
+      checkpoint.save(model, {epoch, step: 3 * epoch, logs: {val_loss}});
+    await save(1, 0.5);
+    await save(2, 0.7);
+    beforeReadingOf(nameOf(1), () => save(3, 0.1));
+    expect((await resume(folder(), {which: 'best'})).epoch).toBe(3);
+    expect(warn).not.toHaveBeenCalled();
+  });
+});
+
+test('a file in the place of the folder is an error that says so', async () => {
+  const file = join(folder(), 'file');
+  await writeFile(file, '');
+  const message = `: '${file}' can't be read: a part of the path is no folder (ENOTDIR)`;
+  for (const [name, act] of Object.entries({resume, hasCheckpoints})) {
+    const error = await act(file).then(
+      () => null,
+      reason => reason,
+    );
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toBe(name + message);
+  }
+});
+
+test('the folders that are made for it are flushed to the disk', async () => {
+  const path = join(folder(), 'runs', 'first');
+  await checkpointWith({path}).save(compile(denseModel()), {epoch: 0, step: 0});
+  expect(flushed.slice(0, 2).sort()).toEqual([folder(), join(folder(), 'runs')]);
+});
+
+test('what a process that was killed has left is removed', async () => {
+  const model = compile(denseModel());
+  // As if it was killed then.
+  keeping = ['rmdir'];
+  await expect(fit(model, [checkpointWith()])).rejects.toThrow(
+    `ModelCheckpoint: '${folder()}' can't be used for checkpoints: permission is denied`,
+  );
+  keeping = [];
+  expect(await readdir(folder())).toHaveLength(1);
+  await fit(model, [checkpointWith()]);
+  expect(await readdir(folder())).toEqual([nameOf(1)]);
+});
+
 describe('a disk that fails', () => {
   test('at any call leaves the last good checkpoint, and nothing half-written', async () => {
     const model = compile(denseModel(resBatchNorm()));
@@ -179,19 +281,22 @@ describe('a disk that fails', () => {
     expect(warn).not.toHaveBeenCalled();
   });
 
-  test('to remove an old checkpoint leaves none that is half there', async () => {
+  test('to remove old checkpoints ends no training, and leaves none half there', async () => {
     const model = compile(denseModel());
-    const checkpoint = checkpointWith({keep: 1});
-    await checkpoint.save(model, {epoch: 0, step: 0});
-    keepsAll = true;
-    await expect(checkpoint.save(model, {epoch: 0, step: 1})).rejects.toThrow(
-      `ModelCheckpoint: '${folder()}' can't be freed of old checkpoints: permission is denied ` +
-        `(EPERM). The last good checkpoint is ${nameOf(2)}`,
-    );
-    keepsAll = false;
-    expect(await readdir(folder())).toEqual([`.${nameOf(1)}.tmp`, nameOf(2)]);
-    await fit((await resume(folder())).model, [checkpointWith()]);
-    expect(await readdir(folder())).toEqual([nameOf(2), nameOf(3)]);
+    keeping = ['rm'];
+    await fit(model, [checkpointWith({keep: 1})], {epochs: 3});
+    const warningOf = (path: string) =>
+      `ModelCheckpoint: ${join(folder(), path)} can't be removed: permission is denied ` +
+      '(EPERM). It takes up room, and so may others, of which there is no warning. The ' +
+      'training goes on.';
+    expect(warn.mock.calls).toEqual([[warningOf(nameOf(1))]]);
+    const left = [1, 2].map(n => `.${nameOf(n)}.tmp`);
+    expect(await readdir(folder())).toEqual([...left, nameOf(3)]);
+    await fit(model, [checkpointWith()]);
+    expect(warn.mock.calls.slice(1)).toEqual([[warningOf(left[0])]]);
+    keeping = [];
+    await fit(model, [checkpointWith()]);
+    expect(await readdir(folder())).toEqual([3, 4, 5].map(nameOf));
   });
 
   test('ends the training without a leak', async () => {

@@ -14,6 +14,7 @@
  */
 import {
   createHash,
+  dirname,
   join,
   mkdir,
   mkdtemp,
@@ -36,7 +37,8 @@ const CONTENT = [
 const SUMS = 'SHA256SUMS';
 
 const CHECKPOINT = /^checkpoint-\d{8,}$/;
-const LEFTOVER = /^\.checkpoint-\d{8,}\.tmp$/;
+const PROBE = '.checkpoint-probe-';
+const LEFTOVER = /^\.checkpoint-(\d{8,}\.tmp|probe-\w{6})$/;
 
 /** What is in a checkpoint, by file name. */
 export type CheckpointContent = Record<(typeof CONTENT)[number], Uint8Array>;
@@ -45,22 +47,31 @@ export class CheckpointFolder {
   /** The absolute path. */
   readonly path: string;
 
+  /** Those that were found damaged, which don't count among the ones to keep. */
+  private damaged: readonly string[] = [];
+  private hasWarned = false;
+
   /** @throws ValueError in a browser. */
   constructor(path: string) {
     this.path = resolve(path);
   }
 
   /**
-   * Makes the folder if it is not there, sees that it can be written to, and removes what a
-   * process that was killed has left half-written.
+   * Makes the folder if it is not there, sees that it can be written to, removes what a
+   * process that was killed has left half-written, and looks which of the newest checkpoints
+   * are damaged.
    */
   async prepare(): Promise<void> {
-    await mkdir(this.path, {recursive: true});
+    const first = await mkdir(this.path, {recursive: true});
+    if (first !== undefined) await this.syncParents(first);
     // Permissions alone do not tell.
-    await rmdir(await mkdtemp(join(this.path, '.probe-')));
+    await rmdir(await mkdtemp(join(this.path, PROBE)));
     const entries = await readdir(this.path);
-    for (const entry of entries.filter(name => LEFTOVER.test(name)))
-      await rm(join(this.path, entry), {recursive: true, force: true});
+    for (const entry of entries.filter(name => LEFTOVER.test(name))) {
+      const leftover = this.pathOf(entry);
+      await this.removing(leftover, () => rm(leftover, {recursive: true, force: true}));
+    }
+    this.damaged = await this.damagedNewest();
   }
 
   /** The names of the checkpoints, the oldest first; none if there is no such folder. */
@@ -116,10 +127,52 @@ export class CheckpointFolder {
     return whole;
   }
 
-  async remove(name: string): Promise<void> {
+  /**
+   * Removes the checkpoints that are older than the newest `keep`, but for the best one. A
+   * checkpoint that was damaged when the folder was prepared is not one of the `keep`: the one
+   * before it, which is what can be loaded, is kept in its place.
+   */
+  async prune(keep: number, best: string | undefined): Promise<void> {
+    const names = await this.list();
+    const kept = names.filter(name => !this.damaged.includes(name)).slice(-keep);
+    for (const name of names.slice(0, names.indexOf(kept[0]))) {
+      if (name !== best) await this.removing(this.pathOf(name), () => this.remove(name));
+    }
+  }
+
+  private async remove(name: string): Promise<void> {
     const temporary = this.temporaryOf(name);
     await rename(this.pathOf(name), temporary);
     await rm(temporary, {recursive: true, force: true});
+  }
+
+  /** What is left behind takes up room, and is not worth a training. */
+  private async removing(path: string, remove: () => Promise<void>): Promise<void> {
+    try {
+      await remove();
+    } catch (error) {
+      if (this.hasWarned) return;
+      this.hasWarned = true;
+      console.warn(
+        `ModelCheckpoint: ${path} can't be removed: ${reasonOf(error)}. It takes up room, ` +
+          'and so may others, of which there is no warning. The training goes on.',
+      );
+    }
+  }
+
+  /** Those that are newer than the newest one that is whole. */
+  private async damagedNewest(): Promise<string[]> {
+    const damaged: string[] = [];
+    for (const name of (await this.list()).reverse()) {
+      try {
+        await this.read(name);
+        break;
+      } catch (error) {
+        if (!(error instanceof DamageError)) throw error;
+        damaged.push(name);
+      }
+    }
+    return damaged;
   }
 
   private temporaryOf(name: string): string {
@@ -143,6 +196,12 @@ export class CheckpointFolder {
     } catch (error) {
       throw new DamageError(`${file} can't be read: ${reasonOf(error)}`, {cause: error});
     }
+  }
+
+  /** Waits until the folders from `first`, which is new, to this one are on the disk. */
+  private async syncParents(first: string): Promise<void> {
+    for (let path = this.path; path.length >= first.length; path = dirname(path))
+      await this.sync(dirname(path));
   }
 
   /** Waits until the names in a folder are on the disk. */

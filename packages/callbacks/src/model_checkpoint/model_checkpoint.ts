@@ -12,15 +12,19 @@ import {FitCallback} from '../fit_callback.js';
 import type {FitLogs} from '../fit_callback.js';
 import {Monitor} from '../monitor.js';
 import type {MonitorMode} from '../monitor.js';
+import {randomUUID} from '../node_files.js';
 import {CheckpointError, reasonOf} from './checkpoint_error.js';
 import {CheckpointFolder, checkpointName, numberOf} from './checkpoint_folder.js';
-import {progressOf, setProgress} from './progress.js';
-import type {BestCheckpoint, TrainingPosition} from './progress.js';
-import {checkWeightNames, encodeTraining} from './training_state.js';
+import {progressOf, setProgress} from '../progress.js';
+import type {BestCheckpoint, Progress, TrainingPosition} from '../progress.js';
+import {checkWeightNames, decodeManifest, encodeTraining} from './training_state.js';
 import type {TrainingState} from './training_state.js';
 
 export interface ModelCheckpointArgs {
-  /** The folder for the checkpoints of this training; it is made if it is not there. */
+  /**
+   * The folder for the checkpoints of this training; it is made if it is not there. No other
+   * process may save into it at the same time: each would remove what the other is writing.
+   */
   path: string;
   /** The quantity that tells the best epoch: a key of the logs of an epoch. Default 'val_loss'. */
   monitor?: string;
@@ -76,9 +80,11 @@ const ARGUMENTS = [
  *     const checkpoint = new ModelCheckpoint({path: 'checkpoints', everySteps: 500});
  *     await model.fitDataset(dataset, {epochs: 20, callbacks: [checkpoint]});
  *
- * It saves at the end of each epoch and, if wanted, every n steps. A loop of your own calls
- * `save`. List it behind the callbacks that check a step, so that no checkpoint is made of a
- * step that one of them finds fault with.
+ * It saves at the end of each epoch and, if wanted, every n steps. A training that is stopped
+ * in the middle of an epoch, by `model.stopTraining`, is saved as it is there, unless only
+ * best epochs are: `resume` goes on from there with `fitDataset`; `fit`, which can't, begins
+ * the epoch anew. A loop of your own calls `save`. List it behind the callbacks that check a
+ * step, so that no checkpoint is made of a step that one of them finds fault with.
  *
  * Each checkpoint is a folder below `path`. It is written beside, flushed to the disk and then
  * renamed, and older ones are removed after that. So a process that is killed at any moment,
@@ -87,7 +93,9 @@ const ARGUMENTS = [
  * `weights.bin` are in the form that `tf.loadLayersModel` reads.
  *
  * A training that does not go on from the checkpoints in `path` is not started, so that
- * forgetting `resume` does not cost them. Needs Node.
+ * forgetting `resume` does not cost them. A training may have several folders, such as one
+ * for the latest and one for the best: resumed from one, it knows the others as its own.
+ * Needs Node.
  *
  * @throws ValueError if an argument is wrong or the monitored quantity is missing, where that
  *     is needed: with `saveBestOnly`, or where `monitor` was given. CheckpointError if a
@@ -107,7 +115,6 @@ export class ModelCheckpoint extends FitCallback {
   /** The number in the name of the last checkpoint. */
   private number = 0;
   private best: BestCheckpoint | null = null;
-  private readonly position: TrainingPosition = {epoch: 0, stepInEpoch: 0, step: 0};
   /** Whether the epoch has had a step in this process: its logs are empty if not. */
   private hasSteps = false;
 
@@ -159,29 +166,28 @@ export class ModelCheckpoint extends FitCallback {
 
   protected override async trainBegin(): Promise<void> {
     if (this.isMonitorNeeded) this.monitor.checkParams(this.params);
-    if (this.preparedFor !== this.model)
-      this.position.step = progressOf(this.model)?.step ?? 0;
     await this.prepare(this.model);
   }
 
-  protected override epochBegin(epoch: number): void {
-    const resumed = progressOf(this.model);
-    // `fit`, which alone knows the number of samples, begins each epoch with its first batch.
-    const goesOn = resumed?.epoch === epoch && this.params.samples == null;
-    this.position.epoch = epoch;
-    this.position.stepInEpoch = goesOn ? resumed.stepInEpoch : 0;
+  protected override epochBegin(): void {
     this.hasSteps = false;
   }
 
   protected override async stepEnd(): Promise<void> {
     this.hasSteps = true;
-    this.position.step += 1;
-    this.position.stepInEpoch += 1;
-    if (this.position.step % this.everySteps !== 0) return;
-    await this.write(this.training(), {...this.position});
+    if (this.isStepToSave()) await this.write(this.training(), this.position);
   }
 
-  protected override async epochEnd(epoch: number, logs: FitLogs): Promise<void> {
+  protected override async epochEnd(
+    epoch: number,
+    logs: FitLogs,
+    isCutShort: boolean,
+  ): Promise<void> {
+    if (isCutShort) {
+      if (this.saveBestOnly || this.isStepToSave()) return;
+      await this.write(this.training(), this.position);
+      return;
+    }
     const value =
       this.isMonitorNeeded && this.hasSteps
         ? await this.monitor.read(logs)
@@ -189,6 +195,10 @@ export class ModelCheckpoint extends FitCallback {
     if (this.saveBestOnly && !this.isBest(value)) return;
     const {step} = this.position;
     await this.write(this.training(), {epoch: epoch + 1, stepInEpoch: 0, step}, value);
+  }
+
+  private isStepToSave(): boolean {
+    return this.position.step % this.everySteps === 0;
   }
 
   private training(): TrainingState {
@@ -202,13 +212,14 @@ export class ModelCheckpoint extends FitCallback {
   /** Before the first step, so that what would fail in the first hour fails now. */
   private async prepare(model: tfl.LayersModel): Promise<void> {
     checkWeightNames(model);
-    const known = progressOf(model);
-    const goesOn = known?.folder === this.folder.path;
+    const progress = progressOf(model) ?? newProgress();
     const names = await this.trying("can't be used for checkpoints", async () => {
       await this.folder.prepare();
       return this.folder.list();
     });
-    if (names.length > 0 && !goesOn && !this.overwrite) {
+    const known = progress.bests.get(this.folder.path);
+    const best = known === undefined ? await this.findBest(names, progress) : known;
+    if (names.length > 0 && best === undefined && !this.overwrite) {
       throw new CheckpointError(
         `${NAME}: '${this.folder.path}' holds checkpoints of another training, which this ` +
           'one would replace. Go on with that one, by the model from resume(path), choose ' +
@@ -216,9 +227,29 @@ export class ModelCheckpoint extends FitCallback {
       );
     }
     this.number = numberOf(names.at(-1) ?? checkpointName(0));
-    const best = goesOn ? known.best : null;
     this.best = best?.monitor === this.monitor.name ? best : null;
     this.preparedFor = model;
+    // For those behind, which save the same training.
+    setProgress(model, progress);
+  }
+
+  /**
+   * The best checkpoint in a folder that was not used in this process; undefined if the newest
+   * that is whole is not of this training.
+   */
+  private async findBest(
+    names: readonly string[],
+    {training}: Progress,
+  ): Promise<BestCheckpoint | null | undefined> {
+    for (const name of [...names].reverse()) {
+      try {
+        const manifest = decodeManifest(await this.folder.read(name));
+        return manifest.training === training ? manifest.best : undefined;
+      } catch {
+        // Damaged, or of a later version of this package.
+      }
+    }
+    return undefined;
   }
 
   /** @param value the monitored quantity, if it is known. */
@@ -232,23 +263,21 @@ export class ModelCheckpoint extends FitCallback {
     const best = this.isBest(value)
       ? {monitor: this.monitor.name, value, checkpoint: name}
       : this.best;
-    const content = await encodeTraining(training, {...position, best});
+    // It was set when the folder was prepared.
+    const progress = progressOf(training.model)!;
+    const id = progress.training;
+    const content = await encodeTraining(training, {...position, training: id, best});
     await this.trying(`can't be given the checkpoint of ${textOf(position)}`, () =>
       this.folder.write(name, content),
     );
     this.best = best;
+    const bests = new Map(progress.bests).set(this.folder.path, best);
     // A later training in this process leaves no steps out.
-    const progress = {...position, stepInEpoch: 0, best, folder: this.folder.path};
-    setProgress(training.model, progress);
-    await this.trying("can't be freed of old checkpoints", () => this.prune());
+    setProgress(training.model, {...progress, ...position, stepInEpoch: 0, bests});
+    await this.trying("can't be freed of old checkpoints", () =>
+      this.folder.prune(this.keep, this.best?.checkpoint),
+    );
     return this.folder.pathOf(name);
-  }
-
-  private async prune(): Promise<void> {
-    const names = await this.folder.list();
-    const old = names.slice(0, -this.keep);
-    for (const name of old.filter(name => name !== this.best?.checkpoint))
-      await this.folder.remove(name);
   }
 
   private async trying<T>(failure: string, work: () => Promise<T>): Promise<T> {
@@ -264,6 +293,11 @@ export class ModelCheckpoint extends FitCallback {
       );
     }
   }
+}
+
+function newProgress(): Progress {
+  const training = randomUUID();
+  return {epoch: 0, stepInEpoch: 0, step: 0, training, bests: new Map()};
 }
 
 function textOf({epoch, step}: TrainingPosition): string {

@@ -56,23 +56,23 @@ export async function writeOptimizer(
   model: tfl.LayersModel,
 ): Promise<tf.Optimizer> {
   const optimizer = makeOptimizer(className, config);
-  const tensors = tf.io.decodeWeights(data, specs);
-  if (!isBuiltIn(optimizer)) {
-    const named = Object.entries(tensors).map(([name, tensor]) => ({
-      name: name.slice(name.indexOf('/') + 1),
-      tensor,
-    }));
-    await optimizer.setWeights(named);
-    tf.dispose(tensors);
+  let tensors: tf.NamedTensorMap = {};
+  try {
+    tensors = tf.io.decodeWeights(data, specs);
+    if (isBuiltIn(optimizer)) {
+      const fields = optimizer as unknown as Fields;
+      fields.iterations_ = iterations;
+      setOwnTensors(fields, tensors, model);
+    } else {
+      await optimizer.setWeights(withoutNumbers(tensors));
+    }
     return optimizer;
+  } catch (error) {
+    optimizer.dispose();
+    throw error;
+  } finally {
+    tf.dispose(tensors);
   }
-  const fields = optimizer as unknown as Fields;
-  fields.iterations_ = iterations;
-  for (const [name, tensor] of Object.entries(tensors)) {
-    if (!name.includes('/')) setTensor(fields, name, tensor);
-  }
-  setSlots(fields, tensors, model);
-  return optimizer;
 }
 
 function isBuiltIn(optimizer: tf.Optimizer): boolean {
@@ -83,6 +83,14 @@ function isBuiltIn(optimizer: tf.Optimizer): boolean {
 async function weightsByNumber(optimizer: tf.Optimizer): Promise<NamedTensor[]> {
   const weights = await optimizer.getWeights();
   return weights.map(({name, tensor}, i) => ({name: `${i}/${name}`, tensor}));
+}
+
+/** What `setWeights` takes. */
+function withoutNumbers(tensors: tf.NamedTensorMap): NamedTensor[] {
+  return Object.entries(tensors).map(([name, tensor]) => ({
+    name: name.slice(name.indexOf('/') + 1),
+    tensor,
+  }));
 }
 
 /** Single tensors are named `field`, those of a weight `field/suffix/weight`. */
@@ -146,14 +154,24 @@ function makeOptimizer(
   return fromConfig(cls, config) as tf.Optimizer;
 }
 
+function setOwnTensors(
+  fields: Fields,
+  tensors: tf.NamedTensorMap,
+  model: tfl.LayersModel,
+): void {
+  for (const [name, tensor] of Object.entries(tensors)) {
+    if (!name.includes('/')) setTensor(fields, name, tensor);
+  }
+  setSlots(fields, tensors, model);
+}
+
 function setTensor(fields: Fields, name: string, tensor: tf.Tensor): void {
   const old = fields[name] as tf.Tensor;
   if (old instanceof tf.Variable) {
     old.assign(tensor);
-    tensor.dispose();
   } else {
     old.dispose();
-    fields[name] = tensor;
+    fields[name] = tf.clone(tensor);
   }
 }
 
@@ -180,7 +198,6 @@ function setSlots(
       const slot = saved.get(weight.originalName);
       if (slot === undefined) return [];
       const variable = tf.variable(tensors[slot.name], false);
-      tensors[slot.name].dispose();
       return [{originalName: `${weight.name}/${slot.suffix}`, variable}];
     });
   }

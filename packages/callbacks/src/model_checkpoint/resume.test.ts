@@ -380,6 +380,31 @@ test('an optimizer of the user is asked by getWeights and setWeights', async () 
   await expect((optimizer as Counted).total).toBeAllclose([3]);
 });
 
+test('what fails leaks nothing', async () => {
+  class Refusing extends tf.SGDOptimizer {
+    static override get className() {
+      return 'Refusing';
+    }
+
+    override async setWeights(): Promise<void> {
+      throw new Error('no weights for me');
+    }
+  }
+  tf.serialization.registerClass(Refusing);
+  const fails = async (optimizer: tf.Optimizer, loss: string, message: string) => {
+    const model = seededModel(kinds[0][1]());
+    model.compile({optimizer, loss: 'meanSquaredError'});
+    await fitDataset(model, dataset(3), {
+      callbacks: [new ModelCheckpoint({path, overwrite: true})],
+    });
+    const {numTensors} = tf.memory();
+    await expect(resume(path, {loss})).rejects.toThrow(message);
+    expect(tf.memory().numTensors).toBe(numTensors);
+  };
+  await fails(tf.train.adam(0.01), 'nonsense', 'Unknown loss nonsense');
+  await fails(new Refusing(0.01), 'meanSquaredError', 'no weights for me');
+});
+
 test.each([
   ['SGD', () => tf.train.sgd(0.01)],
   ['Adamax', () => tf.train.adamax(0.01, 0.9, 0.999)],

@@ -2,16 +2,13 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
 import {argumentError, checkArguments, checkText} from '../callback_arguments.js';
-import {CheckpointError, DamageError} from './checkpoint_error.js';
+import {CheckpointError, DamageError, reasonOf} from './checkpoint_error.js';
 import {CheckpointFolder} from './checkpoint_folder.js';
 import type {CheckpointContent} from './checkpoint_folder.js';
-import {setProgress} from './progress.js';
-import type {BestCheckpoint, TrainingPosition} from './progress.js';
+import {setProgress} from '../progress.js';
+import type {BestCheckpoint, TrainingPosition} from '../progress.js';
 import {decodeManifest, decodeTraining} from './training_state.js';
 import type {Loss, Metrics} from './training_state.js';
-
-// There in every runtime, and in neither of the type libraries that they share.
-declare const console: {warn(message: string): void};
 
 export interface ResumeOptions {
   /**
@@ -69,8 +66,8 @@ const NAME = 'resume';
  * by its checksums. A warning says what is wrong with it, and the one before is loaded.
  * Nothing is written or removed, so this can be used while the training goes on elsewhere.
  *
- * @throws CheckpointError if there is no checkpoint, or none that is whole; if the loss is a
- *     function and was not given; ValueError if an argument is wrong; what
+ * @throws CheckpointError if there is no checkpoint, or none that is whole; if `path` can't be
+ *     read; if the loss is a function and was not given; ValueError if an argument is wrong; what
  *     `tf.loadLayersModel` throws, such as the error of a `ResBatchNorm` whose moving
  *     statistics are not finite.
  */
@@ -86,18 +83,25 @@ export async function resume(
   const folder = new CheckpointFolder(path);
   const newest = await readNewest(folder, path);
   const {name, content} =
-    which === 'newest' ? newest : await readBest(folder, path, newest.content);
+    which === 'newest' ? newest : await readBest(folder, path, newest);
   const manifest = decodeManifest(content);
   const training = await decodeTraining(content, manifest, {loss, metrics});
   const {epoch, stepInEpoch, step, best} = manifest;
-  setProgress(training.model, {epoch, stepInEpoch, step, best, folder: folder.path});
+  const bests = new Map([[folder.path, best]]);
+  const id = manifest.training;
+  setProgress(training.model, {epoch, stepInEpoch, step, training: id, bests});
   return {...training, epoch, stepInEpoch, step, best, checkpoint: folder.pathOf(name)};
 }
 
-/** Whether the folder has a checkpoint, whole or not, so that `resume` has something to load. */
+/**
+ * Whether the folder has a checkpoint, whole or not, so that `resume` has something to load.
+ *
+ * @throws CheckpointError if the folder can't be read, ValueError if `path` is no text or in a
+ *     browser.
+ */
 export async function hasCheckpoints(path: string): Promise<boolean> {
   checkText('hasCheckpoints', 'path', path);
-  return (await new CheckpointFolder(path).list()).length > 0;
+  return (await list(new CheckpointFolder(path), 'hasCheckpoints', path)).length > 0;
 }
 
 interface NamedContent {
@@ -105,8 +109,22 @@ interface NamedContent {
   content: CheckpointContent;
 }
 
+async function list(
+  folder: CheckpointFolder,
+  where: string,
+  path: string,
+): Promise<string[]> {
+  try {
+    return await folder.list();
+  } catch (error) {
+    throw new CheckpointError(`${where}: '${path}' can't be read: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
 async function readNewest(folder: CheckpointFolder, path: string): Promise<NamedContent> {
-  const names = (await folder.list()).reverse();
+  const names = (await list(folder, NAME, path)).reverse();
   if (names.length === 0) {
     throw new CheckpointError(
       `${NAME}: there is no checkpoint in '${path}'. hasCheckpoints(path) tells beforehand`,
@@ -121,6 +139,9 @@ async function readNewest(folder: CheckpointFolder, path: string): Promise<Named
       return {name, content};
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
+      // Removed by a training that goes on, which has saved newer ones.
+      if (!(await list(folder, NAME, path)).includes(name))
+        return readNewest(folder, path);
       damages.push(`${folder.pathOf(name)} is damaged: ${error.message}`);
     }
   }
@@ -132,9 +153,9 @@ async function readNewest(folder: CheckpointFolder, path: string): Promise<Named
 async function readBest(
   folder: CheckpointFolder,
   path: string,
-  newest: CheckpointContent,
+  newest: NamedContent,
 ): Promise<NamedContent> {
-  const {best} = decodeManifest(newest);
+  const {best} = decodeManifest(newest.content);
   if (best === null) {
     throw new CheckpointError(
       `${NAME}: no checkpoint in '${path}' is known as the best: the quantity to monitor ` +
@@ -146,6 +167,9 @@ async function readBest(
     return {name, content: await folder.read(name)};
   } catch (error) {
     if (!(error instanceof DamageError)) throw error;
+    // A training that goes on removes it when it has saved a better one.
+    const newer = await readNewest(folder, path);
+    if (newer.name !== newest.name) return readBest(folder, path, newer);
     throw new CheckpointError(
       `${NAME}: the best checkpoint, ${folder.pathOf(name)}, is damaged: ${error.message}`,
       {cause: error},

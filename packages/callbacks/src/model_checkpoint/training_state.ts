@@ -6,7 +6,7 @@ import {CheckpointError} from './checkpoint_error.js';
 import type {CheckpointContent} from './checkpoint_folder.js';
 import {readOptimizer, writeOptimizer} from './optimizer_state.js';
 import type {OptimizerState} from './optimizer_state.js';
-import type {BestCheckpoint, TrainingPosition} from './progress.js';
+import type {BestCheckpoint, TrainingPosition} from '../progress.js';
 import {readTrainableFlags, writeTrainableFlags} from './trainable_flags.js';
 import type {TrainableFlags} from './trainable_flags.js';
 
@@ -26,6 +26,8 @@ interface Compiled {
 export interface Manifest extends TrainingPosition, TrainableFlags {
   format: typeof FORMAT;
   version: number;
+  /** The same in all checkpoints of a training, and in no other's. */
+  training: string;
   best: BestCheckpoint | null;
   optimizer: OptimizerState;
   /** Null if the model is not compiled, as in a loop of the user's own. */
@@ -39,7 +41,7 @@ export interface TrainingState {
 
 export async function encodeTraining(
   {model, optimizer}: TrainingState,
-  position: TrainingPosition & Pick<Manifest, 'best'>,
+  position: TrainingPosition & Pick<Manifest, 'training' | 'best'>,
 ): Promise<CheckpointContent> {
   checkWeightNames(model);
   const {weightData, weightSpecs, ...topology} = await artifactsOf(model);
@@ -90,10 +92,11 @@ export async function decodeTraining(
   const weightData = bufferOf(content['weights.bin']);
   const artifacts: tf.io.ModelArtifacts = {...topology, weightSpecs, weightData};
   const model = await tfl.loadLayersModel(tf.io.fromMemory(artifacts));
+  let optimizer: tf.Optimizer | undefined;
   try {
     assignWeights(model, weightData, weightSpecs);
     writeTrainableFlags(model, manifest);
-    const optimizer = await writeOptimizer(
+    optimizer = await writeOptimizer(
       manifest.optimizer,
       bufferOf(content['optimizer.bin']),
       model,
@@ -102,6 +105,7 @@ export async function decodeTraining(
     return {model, optimizer};
   } catch (error) {
     model.dispose();
+    optimizer?.dispose();
     throw error;
   }
 }
@@ -138,10 +142,11 @@ function assignWeights(
   data: ArrayBuffer,
   specs: tf.io.WeightsManifestEntry[],
 ): void {
-  const tensors = tf.io.decodeWeights(data, specs);
-  for (const weight of model.weights)
-    (weight.read() as tf.Variable).assign(tensors[weight.originalName]);
-  tf.dispose(tensors);
+  tf.tidy(() => {
+    const tensors = tf.io.decodeWeights(data, specs);
+    for (const weight of model.weights)
+      (weight.read() as tf.Variable).assign(tensors[weight.originalName]);
+  });
 }
 
 function compiledOf({loss, metrics = []}: tfl.LayersModel): Compiled {

@@ -1,4 +1,4 @@
-/** Writes summaries to TensorBoard event files. */
+/** Writes summaries to TensorBoard event files; in a browser, no_event_files.ts is in its place. */
 import {EventFile} from './event_file.js';
 import {summaryRecord} from './event_records.js';
 import type {Summary, SummarySink} from './summary.js';

@@ -1,6 +1,11 @@
 /** What MovingStatisticsSummary sees of a training, and when. */
+import {mkdtemp, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
+import {ResBatchNorm} from '@resbatchnorm/layer';
 
 import {
   compile,
@@ -12,9 +17,16 @@ import {
   makeDataset,
   resBatchNorm,
 } from '../../testing/models';
-import type {Layer} from '../../testing/models';
-import {MovingStatisticsSummary, SummarySeries, UpdateOpsCheck} from '../index';
-import type {Summary, SummarySink} from '../index';
+import type {Batch, Layer} from '../../testing/models';
+import {
+  ModelCheckpoint,
+  MovingStatisticsSummary,
+  remainingBatches,
+  resume,
+  SummarySeries,
+  UpdateOpsCheck,
+} from '../index';
+import type {BatchDataset, Summary, SummarySink} from '../index';
 import {histogramOf} from './histogram';
 import {statisticsDistance} from '../statistics_distance';
 
@@ -304,6 +316,29 @@ test('loss and metrics have the names that Keras gives them', async () => {
   expect(Object.values(sink.curve('epoch_loss', 'validation'))).toEqual(history.val_loss);
 });
 
+test('steps that never ended are not observed in the next training', async () => {
+  const layer = new ResBatchNorm({name: 'bn'});
+  const observe = layer.observeNextUpdate.bind(layer);
+  let observed = 0;
+  jest.spyOn(layer, 'observeNextUpdate').mockImplementation(observer =>
+    observe(batch => {
+      observed += 1;
+      observer(batch);
+    }),
+  );
+  class Fails extends tfl.Callback {
+    override async onBatchBegin(): Promise<void> {
+      throw new Error('of another callback');
+    }
+  }
+  const model = compile(denseModel(layer));
+  const summary = new MovingStatisticsSummary(new Sink(), {everySteps: 1});
+  for (let training = 0; training < 3; training++)
+    await expect(fit(model, [summary, new Fails()])).rejects.toThrow('of another');
+  await fit(model, summary, {epochs: 1});
+  expect(observed).toBe(3);
+});
+
 test('a second training goes on counting', async () => {
   const sink = new Sink();
   const summary = new MovingStatisticsSummary(sink);
@@ -321,6 +356,26 @@ test('a training that is resumed counts from its first epoch', async () => {
   await fit(model, new MovingStatisticsSummary(sink), args);
   expect(sink.steps('bn/moving_mean')).toEqual([9, 12]);
   expect(sink.steps('epoch_loss')).toEqual([2, 3]);
+});
+
+test('a training that is resumed in the middle of an epoch goes on from its step', async () => {
+  const path = await mkdtemp(join(tmpdir(), 'checkpoint-'));
+  const norm = resBatchNorm({name: 'bn'});
+  const at = {epoch: 1, stepInEpoch: 2, step: 6};
+  await new ModelCheckpoint({path}).save(compile(denseModel(norm)), at);
+  const {model, epoch, stepInEpoch} = await resume(path);
+  await rm(path, {recursive: true});
+  const sink = new Sink();
+  const data = makeDataset(4) as unknown as BatchDataset<Batch>;
+  await model.fitDataset(remainingBatches(data, {stepInEpoch}), {
+    initialEpoch: epoch,
+    epochs: 3,
+    verbose: 0,
+    callbacks: new MovingStatisticsSummary(sink, {everySteps: 7}),
+  });
+  expect(sink.steps('bn/moving_mean')).toEqual([7, 8, 12]);
+  // The last steps of epochs are told beforehand.
+  expect(sink.steps('bn/mean_distance')).toEqual([7, 8, 12]);
 });
 
 test('layers with weights of the same name are told by their paths', async () => {

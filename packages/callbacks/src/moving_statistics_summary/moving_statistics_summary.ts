@@ -5,15 +5,13 @@ import {checkArguments, checkWholeNumber} from '../callback_arguments.js';
 import {describe, ValueError} from '../errors.js';
 import {FitCallback} from '../fit_callback.js';
 import type {FitLogs} from '../fit_callback.js';
+import {readLogs} from '../logs.js';
 import {EventFiles} from './event_files.js';
 import {observeNow, StepObservation} from './step_observation.js';
 import type {Summary, SummarySink} from './summary.js';
 import {watchedLayers} from './watched_layer.js';
 
 const WHERE = 'MovingStatisticsSummary';
-
-/** What `fit` puts into the logs of a step beside the loss and the metrics. */
-const NO_METRICS = ['batch', 'size'];
 
 export interface MovingStatisticsSummaryArgs {
   /**
@@ -58,7 +56,8 @@ export interface MovingStatisticsSummaryArgs {
  * unknown size, and if the training is stopped.
  *
  * Reads back from the device when a summary is due, and at no other time. A callback that is
- * used for a second training goes on counting steps and epochs, in a new file. Each summary is
+ * used for a second training goes on counting steps and epochs, in a new file; so does one of
+ * a training that goes on after `resume`, from the step of the checkpoint. Each summary is
  * appended at once: what was written stays readable however the training ends.
  */
 export class MovingStatisticsSummary extends FitCallback {
@@ -68,8 +67,6 @@ export class MovingStatisticsSummary extends FitCallback {
   private stepsPerEpoch?: number;
   /** Steps done. */
   private step = 0;
-  /** In the current epoch, from 0. */
-  private stepInEpoch = -1;
   /** The step of the last histograms. */
   private lastDue = 0;
   /** The last epoch that has ended. */
@@ -89,28 +86,30 @@ export class MovingStatisticsSummary extends FitCallback {
 
   protected override async trainBegin(): Promise<void> {
     this.layers = findBatchNormLayers(this.model, WHERE);
-    const {samples, batchSize, steps} = this.params as Record<string, number | null>;
-    this.stepsPerEpoch =
-      samples && batchSize ? Math.ceil(samples / batchSize) : (steps ?? undefined);
+    this.stepsPerEpoch = this.knownStepsPerEpoch();
+    // That of a step that another training began and did not end.
+    this.observation?.cancel();
     this.observation = null;
     await this.sink.begin?.();
   }
 
   protected override epochBegin(epoch: number): void {
-    // With `initialEpoch`, a training goes on where another one was.
-    this.step = Math.max(this.step, epoch * (this.stepsPerEpoch ?? 0));
+    // With `initialEpoch` or from a checkpoint, a training goes on where another one was.
+    const {step, stepInEpoch} = this.position;
+    const stepsBefore = epoch * (this.stepsPerEpoch ?? 0) + stepInEpoch;
+    this.step = Math.max(this.step, step, stepsBefore);
   }
 
-  protected override async stepBegin(step: number): Promise<void> {
-    const isLast = step + 1 === this.stepsPerEpoch;
+  protected override async stepBegin(): Promise<void> {
+    const isLast = this.position.stepInEpoch + 1 === this.stepsPerEpoch;
     const isDue = this.everySteps !== null && (this.step + 1) % this.everySteps === 0;
+    this.observation?.cancel();
     this.observation =
       isDue || isLast ? await StepObservation.begin(watchedLayers(this.layers)) : null;
   }
 
-  protected override async stepEnd(step: number, logs: FitLogs): Promise<void> {
+  protected override async stepEnd(_step: number, logs: FitLogs): Promise<void> {
     this.step += 1;
-    this.stepInEpoch = step;
     if (this.observation === null) return;
     this.lastDue = this.step;
     const [{scalars, histograms}, batchLogs] = await Promise.all([
@@ -122,7 +121,7 @@ export class MovingStatisticsSummary extends FitCallback {
   }
 
   protected override async epochEnd(epoch: number, logs: FitLogs): Promise<void> {
-    this.stepsPerEpoch ??= this.stepInEpoch + 1;
+    this.stepsPerEpoch ??= this.position.stepInEpoch;
     this.epoch = Math.max(epoch, this.epoch + 1);
     const summaries = runsOf(await readLogs(logs)).map(([run, scalars]) =>
       this.summary(run, this.epoch, prefixed('epoch_', scalars)),
@@ -143,16 +142,6 @@ export class MovingStatisticsSummary extends FitCallback {
   ): Summary {
     return {run, step, wallTime: Date.now() / 1000, scalars, histograms};
   }
-}
-
-/** The loss and the metrics. */
-async function readLogs(logs: FitLogs): Promise<Record<string, number>> {
-  const entries = Object.entries(logs).filter(([name]) => !NO_METRICS.includes(name));
-  const values = entries.map(async ([name, value]) => [
-    name,
-    typeof value === 'number' ? value : (await value.data())[0],
-  ]);
-  return Object.fromEntries(await Promise.all(values));
 }
 
 /** What of an epoch's logs belongs to which run, without the `val_`. */

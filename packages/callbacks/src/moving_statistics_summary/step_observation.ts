@@ -38,6 +38,11 @@ export class StepObservation {
     );
   }
 
+  /** To be called in the place of `finish` if the step does not end, as when a training fails. */
+  cancel(): void {
+    for (const {observation} of this.layers) observation?.cancel();
+  }
+
   /** To be called after the step. */
   async finish(): Promise<SummaryValues> {
     const [after, batches] = await Promise.all([

@@ -90,6 +90,11 @@ export class BatchObservation {
     });
   }
 
+  /** Stops to wait. */
+  cancel(): void {
+    this.stop();
+  }
+
   /** Undefined if there was no update. */
   finish(): Promise<Statistics | undefined> {
     this.stop();

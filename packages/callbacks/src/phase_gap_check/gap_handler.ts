@@ -3,9 +3,6 @@ import {argumentError} from '../callback_arguments.js';
 import {formatPhaseGap, PhaseGapError} from './phase_gap.js';
 import type {PhaseGapReport} from './phase_gap.js';
 
-// There in every runtime, and in neither of the type libraries that they share.
-declare const console: {warn(message: string): void};
-
 export type OnGap = 'throw' | 'warn' | ((report: PhaseGapReport) => void);
 
 export class GapHandler {

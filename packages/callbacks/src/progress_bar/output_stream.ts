@@ -7,9 +7,8 @@ export interface OutputStream {
   columns?: number;
 }
 
-// There in Node, and in every runtime.
+// Node's types do not know that it may be missing.
 declare const process: {stdout?: OutputStream} | undefined;
-declare const console: {log(message: string): void};
 
 /** The program's standard output; in a browser its console, which takes whole lines. */
 export function standardOutput(): OutputStream {

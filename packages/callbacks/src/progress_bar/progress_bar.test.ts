@@ -1,7 +1,13 @@
+import {mkdtemp, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+
 import * as tf from '@tensorflow/tfjs-core';
 
 import {compile, denseModel, makeBatch, makeDataset} from '../../testing/models';
-import {ProgressBar, type ProgressBarArgs} from '../index';
+import type {Batch} from '../../testing/models';
+import {ModelCheckpoint, ProgressBar, remainingBatches, resume} from '../index';
+import type {BatchDataset, ProgressBarArgs} from '../index';
 
 class Recorder {
   text = '';
@@ -91,6 +97,26 @@ test('a dataset of unknown size: no time left until its first end', async () => 
   const lines = stream.text.split('\n');
   expect(lines[0]).toMatch(/^epoch 1\/2 {2}24\/24 {2}loss/);
   expect(lines[1]).toMatch(/^epoch 2\/2 {2}24\/24 {2}loss/);
+});
+
+test.each([
+  ['lines', false, /^epoch 2\/2 {2}32\/32 {2}loss .* 0:00 left$/],
+  ['a bar', true, /epoch 2\/2 {2}█{20} {2}loss .* 0:00 left/],
+])('an epoch that was resumed in its middle, as %s', async (_name, isTTY, line) => {
+  const path = await mkdtemp(join(tmpdir(), 'checkpoint-'));
+  const at = {epoch: 1, stepInEpoch: 3, step: 7};
+  await new ModelCheckpoint({path}).save(compile(denseModel()), at);
+  const {model, epoch, stepInEpoch} = await resume(path);
+  await rm(path, {recursive: true});
+  const stream = new Recorder(isTTY);
+  const data = makeDataset(4) as unknown as BatchDataset<Batch>;
+  await model.fitDataset(remainingBatches(data, {stepInEpoch}), {
+    initialEpoch: epoch,
+    epochs: 2,
+    verbose: 0,
+    callbacks: new ProgressBar({stream}),
+  });
+  expect(stream.text.split('\n')[0].split('\r').at(-1)).toMatch(line);
 });
 
 test('close ends a line that is being drawn, and only such a one', async () => {

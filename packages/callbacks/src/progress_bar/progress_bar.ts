@@ -3,9 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import {argumentError, checkArguments} from '../callback_arguments.js';
 import {FitCallback, type FitLogs} from '../fit_callback.js';
+import {readLogs} from '../logs.js';
 import {bar, duration, integer, quantity} from './format.js';
 import {standardOutput, type OutputStream} from './output_stream.js';
-import {readLogs, RunningMeans} from './running_means.js';
+import {RunningMeans} from './running_means.js';
 
 export interface ProgressBarArgs {
   /** Where to write. Default: the standard output; in a browser the console. */
@@ -20,7 +21,6 @@ const REDRAW_MS = 100;
 /** What `fit` and `fitDataset` tell callbacks of the training; null where they don't know. */
 interface TrainingParams {
   epochs?: number;
-  initialEpoch?: number;
   steps?: number | null;
   samples?: number | null;
 }
@@ -45,7 +45,6 @@ export class ProgressBar extends FitCallback {
   private readonly lineEveryMs: number;
 
   private epoch = 0;
-  private stepsInEpoch = 0;
   private examplesInEpoch = 0;
   private examplesInRun = 0;
   /** Learnt from the first epoch where `fit` does not know. */
@@ -86,13 +85,15 @@ export class ProgressBar extends FitCallback {
 
   protected override epochBegin(epoch: number): void {
     this.epoch = epoch;
-    this.stepsInEpoch = this.examplesInEpoch = 0;
+    this.examplesInEpoch = 0;
     this.means = new RunningMeans();
   }
 
   protected override async stepEnd(_step: number, logs: FitLogs): Promise<void> {
     const size = Number(logs.size ?? 1);
-    this.stepsInEpoch += 1;
+    // In an epoch that was resumed, the batches before this one were as large.
+    if (this.examplesInEpoch === 0)
+      this.examplesInEpoch = size * (this.position.stepInEpoch - 1);
     this.examplesInEpoch += size;
     this.examplesInRun += size;
     const elapsed = tf.util.now() - this.writtenAt;
@@ -101,9 +102,14 @@ export class ProgressBar extends FitCallback {
     this.write(this.means.get());
   }
 
-  protected override async epochEnd(_epoch: number, logs: FitLogs): Promise<void> {
-    // An epoch that was resumed in its middle is shorter.
-    this.examplesPerEpoch = Math.max(this.examplesPerEpoch ?? 0, this.examplesInEpoch);
+  protected override async epochEnd(
+    _epoch: number,
+    logs: FitLogs,
+    isCutShort: boolean,
+  ): Promise<void> {
+    // An epoch that was resumed after its last step has none here.
+    if (!isCutShort)
+      this.examplesPerEpoch = Math.max(this.examplesPerEpoch ?? 0, this.examplesInEpoch);
     this.write(await readLogs(logs));
     this.close();
   }
@@ -136,7 +142,7 @@ export class ProgressBar extends FitCallback {
   /** Of the epoch; null if not known. */
   private fraction(): number | null {
     const {steps} = this.params as TrainingParams;
-    if (steps) return this.stepsInEpoch / steps;
+    if (steps) return this.position.stepInEpoch / steps;
     return this.examplesPerEpoch ? this.examplesInEpoch / this.examplesPerEpoch : null;
   }
 

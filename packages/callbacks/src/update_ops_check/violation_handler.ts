@@ -3,9 +3,6 @@ import {describe, ValueError} from '../errors.js';
 import {formatViolations, UpdateOpsError} from './violations.js';
 import type {UpdateOpsViolation} from './violations.js';
 
-// There in every runtime, and in neither of the type libraries that they share.
-declare const console: {warn(message: string): void};
-
 export type OnViolation =
   'throw' | 'warn' | ((violations: readonly UpdateOpsViolation[]) => void);
 

@@ -20,21 +20,28 @@ export interface BestCheckpoint {
   checkpoint: string;
 }
 
-/** Where a training of the model begins; that of `fitDataset` by the steps to leave out, too. */
+/** Where a training of the model begins, and the checkpoints that there are of it. */
 export interface Progress extends TrainingPosition {
-  best: BestCheckpoint | null;
-  /** The absolute path of the folder with the checkpoints of this training. */
-  folder: string;
+  /** Made by chance, to tell its checkpoints from those of another training. */
+  training: string;
+  /** The best checkpoint in each folder of this training, by the folder's absolute path. */
+  bests: ReadonlyMap<string, BestCheckpoint | null>;
 }
 
 // By what a Sequential has in common with the model inside of it, which `fit` trains.
 const progress = new WeakMap<tfl.SymbolicTensor, Progress>();
 
-/** What was last saved of the model, or resumed into it, in this process. */
+/** What was resumed into the model, saved of it or trained since then, in this process. */
 export function progressOf(model: tfl.LayersModel): Progress | undefined {
   return progress.get(model.outputs[0]);
 }
 
 export function setProgress(model: tfl.LayersModel, value: Progress): void {
   progress.set(model.outputs[0], value);
+}
+
+/** After a step: a later training of the model in this process leaves no steps out. */
+export function countStep(model: tfl.LayersModel, step: number): void {
+  const known = progressOf(model);
+  if (known !== undefined) setProgress(model, {...known, step, stepInEpoch: 0});
 }

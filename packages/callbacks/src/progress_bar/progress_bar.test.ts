@@ -66,6 +66,19 @@ test('within an epoch, a line every lineEverySeconds', async () => {
   expect(lines[1]).toMatch(/^epoch 1\/2 {2}12\/12 {2}loss/);
 });
 
+test('of a dataset, whose examples nobody knows, the steps are counted at first', async () => {
+  tickBy(1000);
+  const stream = new Recorder(false);
+  await compile(denseModel()).fitDataset(makeDataset(3), {
+    epochs: 2,
+    verbose: 0,
+    callbacks: new ProgressBar({stream, lineEverySeconds: 1}),
+  });
+  const lines = stream.text.split('\n');
+  expect(lines[0]).toMatch(/^epoch 1\/2 {2}step 1\/3 {2}loss/);
+  expect(lines.at(-2)).toMatch(/^epoch 2\/2 {2}24\/24 {2}loss/);
+});
+
 test('a terminal gets one line an epoch that is drawn again', async () => {
   tickBy(1000);
   const lines = (await fit(new Recorder(true))).split('\n');

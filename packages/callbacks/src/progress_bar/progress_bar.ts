@@ -15,8 +15,8 @@ export interface ProgressBarArgs {
   lineEverySeconds?: number;
 }
 
-/** How often a terminal's bar is drawn; so seldom are logs read back from the device. */
-const REDRAW_MS = 100;
+/** How often logs are read back from the device at most, and a terminal's bar is drawn. */
+const READ_MS = 100;
 
 /** What `fit` and `fitDataset` tell callbacks of the training; null where they don't know. */
 interface TrainingParams {
@@ -51,6 +51,7 @@ export class ProgressBar extends FitCallback {
   private examplesPerEpoch: number | null = null;
   private means = new RunningMeans();
   private startedAt = 0;
+  private readAt = 0;
   private writtenAt = 0;
   /** Whether the terminal's last line is a bar, without a line break. */
   private isOpen = false;
@@ -78,7 +79,7 @@ export class ProgressBar extends FitCallback {
   }
 
   protected override trainBegin(): void {
-    this.startedAt = this.writtenAt = tf.util.now();
+    this.startedAt = this.readAt = this.writtenAt = tf.util.now();
     this.examplesInRun = 0;
     this.examplesPerEpoch = (this.params as TrainingParams).samples ?? null;
   }
@@ -96,10 +97,12 @@ export class ProgressBar extends FitCallback {
       this.examplesInEpoch = size * (this.position.stepInEpoch - 1);
     this.examplesInEpoch += size;
     this.examplesInRun += size;
-    const elapsed = tf.util.now() - this.writtenAt;
-    if (elapsed < (this.stream.isTTY ? REDRAW_MS : this.lineEveryMs)) return;
+    const now = tf.util.now();
+    if (now - this.readAt < READ_MS) return;
+    this.readAt = now;
     await this.means.add(logs);
-    this.write(this.means.get());
+    const isDue = this.stream.isTTY || now - this.writtenAt >= this.lineEveryMs;
+    if (isDue) this.write(this.means.get());
   }
 
   protected override async epochEnd(
@@ -149,7 +152,10 @@ export class ProgressBar extends FitCallback {
   private count(): string {
     const total = this.examplesPerEpoch;
     const seen = integer(this.examplesInEpoch);
-    return total === null ? `${seen} examples` : `${seen}/${integer(total)}`;
+    if (total !== null) return `${seen}/${integer(total)}`;
+    const {steps} = this.params as TrainingParams;
+    const {stepInEpoch} = this.position;
+    return steps ? `step ${integer(stepInEpoch)}/${integer(steps)}` : `${seen} examples`;
   }
 
   private speed(): string[] {

@@ -7,9 +7,10 @@ import {
   denseModel,
   kinds,
   makeBatch,
+  makeDataset,
   resBatchNorm,
 } from '../../testing/models';
-import {EarlyStopping, UpdateOpsCheck} from '../index';
+import {EarlyStopping, remainingBatches, UpdateOpsCheck} from '../index';
 import type {EarlyStoppingArgs} from '../index';
 
 /** Gives each epoch one of the values, and keeps the weights that it ended with. */
@@ -180,6 +181,18 @@ test('validation that is monitored and not done is an error before the first ste
       'Received: "val_loss", with loss in the logs: no validation data were given',
   );
   expect(model.optimizer.iterations).toBe(0);
+});
+
+test('an epoch that was resumed after its last step has no logs, and does not count', async () => {
+  const dataset = remainingBatches(makeDataset(2), {stepInEpoch: 2});
+  const stopping = new EarlyStopping({monitor: 'loss', patience: 3});
+  const {epoch} = await compile(denseModel()).fitDataset(dataset, {
+    epochs: 3,
+    verbose: 0,
+    callbacks: stopping,
+  });
+  expect(epoch).toEqual([0, 1, 2]);
+  expect(stopping.bestEpoch).toBeGreaterThan(0);
 });
 
 test.each<[unknown, string]>([

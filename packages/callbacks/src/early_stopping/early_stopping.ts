@@ -129,7 +129,9 @@ export class EarlyStopping extends FitCallback {
     logs: FitLogs,
     isCutShort: boolean,
   ): Promise<void> {
-    if (isCutShort || epoch < this.startFromEpoch) return;
+    // Of an epoch that was resumed after its last step there is nothing in the logs.
+    const isEmpty = Object.keys(logs).length === 0;
+    if (isCutShort || isEmpty || epoch < this.startFromEpoch) return;
     const value = await this.monitor.read(logs);
     const isBest = this.monitor.isBetter(value, this.best, this.minDelta);
     if (isBest || this.bestEpoch === null) {

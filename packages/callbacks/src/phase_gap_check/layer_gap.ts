@@ -122,7 +122,7 @@ function explain(
         'does not update them',
     };
   }
-  const {run = 0} = updates;
+  const {run = 0, left} = updates;
   const weight = oldWeight(layer, updates);
   if (run > 0 && weight !== undefined && weight > TOO_YOUNG) {
     return {
@@ -130,7 +130,7 @@ function explain(
       message:
         `after ${run} updates with momentum ${momentumOf(layer)}, the values before them ` +
         `make up ${(100 * weight).toPrecision(3)} % of its moving statistics. Take more ` +
-        `steps, or a momentum of ${roundedDown(YOUNG ** (1 / run))} or less`,
+        `steps, or a momentum of ${roundedDown(YOUNG ** (1 / (run + left)))} or less`,
     };
   }
   return {

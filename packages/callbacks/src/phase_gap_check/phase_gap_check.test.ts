@@ -330,3 +330,23 @@ test.each<[string, () => tfl.LayersModel, string]>([
   });
   await expect(check).rejects.toThrow(message);
 });
+
+test('after a training, check goes by its updates, and advice by all of its steps', async () => {
+  const model = compile(
+    denseModel(tfl.layers.batchNormalization({name: 'bn', momentum: 0.9999})),
+  );
+  const check = quietCheck();
+  const {xs, ys} = data;
+  await model.fit(xs, ys, {batchSize: 4, epochs: 2, verbose: 0, callbacks: check});
+  // 4 of 8 updates, and then all: 0.05^(1/8) = 0.687…
+  const [first] = check.report();
+  for (const report of [first, await check.check(model)]) {
+    expect(report.layers).toMatchObject([
+      {
+        cause: 'momentum too high',
+        message: expect.stringContaining('a momentum of 0.68 or less'),
+      },
+    ]);
+  }
+  expect(first.layers[0].updates).toBe(4);
+});

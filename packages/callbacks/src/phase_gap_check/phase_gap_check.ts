@@ -179,7 +179,11 @@ export class PhaseGapCheck extends FitCallback {
     const report = await this.compare(`${WHERE}.check`, model, {
       epoch: null,
       batchSize: this.batchSize ?? 32,
-      updatesOf: updatesOutsideTraining,
+      // The built-in layer does not count, but its last training did.
+      updatesOf: found =>
+        this.progress.knows(found)
+          ? this.progress.updatesOf(found, 0)
+          : updatesOutsideTraining(found),
     });
     this.handler.handle(report);
     return report;

@@ -59,6 +59,11 @@ export class UpdateProgress {
     this.stepsSinceLook = 0;
   }
 
+  /** Whether the layer is one of those that it was made for. */
+  knows({layer}: BatchNormLayer): boolean {
+    return this.seen.has(layer);
+  }
+
   updatesOf({layer}: BatchNormLayer, epochsLeft: number): Updates {
     const {run = 0} = this.seen.get(layer) ?? {};
     return {

@@ -27,27 +27,28 @@ export const movingStatistics: Kernels['movingStatistics'] = (
     variance: read(backend, inputs.variance),
   };
 
-  if (skipNonFinite && !(isFinite(batch.mean) && isFinite(batch.variance))) {
-    const [count] = backend.readSync(skipped.dataId) as Int32Array;
-    const dataId = backend.write(Int32Array.of(count + 1), skipped.shape, 'int32');
-    return [
-      ...names.map(name => alias(backend, inputs[name])),
-      {dataId, shape: skipped.shape, dtype: 'int32'},
-    ];
-  }
+  const isSkipped =
+    skipNonFinite && !(areFinite(batch.mean) && areFinite(batch.variance));
+  // New tensors even if the values stay: that is how a write is told from none.
   const next = names.map((name): TensorInfo => {
     const {shape} = inputs[name];
     const values = batch[followed[name]];
-    const moving = read(backend, inputs[name]).map(
-      (value, c) => value * momentum + values[c] * (1 - momentum),
+    const moving = read(backend, inputs[name]).map((value, c) =>
+      isSkipped ? value : value * momentum + values[c] * (1 - momentum),
     );
     return {dataId: backend.write(moving, shape, 'float32'), shape, dtype: 'float32'};
   });
-  return [...next, alias(backend, skipped)];
+  return [...next, isSkipped ? oneMore(backend, skipped) : alias(backend, skipped)];
 };
 
-function isFinite(values: Float32Array): boolean {
+function areFinite(values: Float32Array): boolean {
   return values.every(value => Number.isFinite(value));
+}
+
+function oneMore(backend: TensorFlowBackend, {dataId, shape}: TensorInfo): TensorInfo {
+  const [count] = backend.readSync(dataId) as Int32Array;
+  const next = backend.write(Int32Array.of(count + 1), shape, 'int32');
+  return {dataId: next, shape, dtype: 'int32'};
 }
 
 /** Another tensor over the same values, as a clone is. */

@@ -4,6 +4,7 @@ import type {DataId, DataType, KernelBackend, TensorInfo} from '@tensorflow/tfjs
 /** What of `WebGPUBackend` is used; naming it so spares the dependency on its package. */
 interface WebGpuBackend {
   device: {limits: {maxStorageBufferBindingSize: number}};
+  tensorMap: {get(dataId: DataId): {dtype: DataType}};
   incRef(dataId: DataId): void;
   runWebGPUProgram(
     program: BackendProgram,
@@ -97,10 +98,17 @@ function sizeOf(shape: number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-/** Whether a shader of this device can be given a tensor of this shape. */
-export function canBind(backend: KernelBackend, shape: number[]): boolean {
-  const {device} = backend as unknown as WebGpuBackend;
-  return sizeOf(shape) * 4 <= device.limits.maxStorageBufferBindingSize;
+/**
+ * Whether a shader of this device can be given the tensors as arrays of f32. A cast from int32
+ * to float32 leaves the integers where they are; the backend's own shaders convert each.
+ */
+export function canBind(backend: KernelBackend, tensors: TensorInfo[]): boolean {
+  const {device, tensorMap} = backend as unknown as WebGpuBackend;
+  return tensors.every(
+    ({dataId, shape}) =>
+      tensorMap.get(dataId).dtype === 'float32' &&
+      sizeOf(shape) * 4 <= device.limits.maxStorageBufferBindingSize,
+  );
 }
 
 /** The same data as one more tensor. */

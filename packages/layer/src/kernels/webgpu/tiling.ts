@@ -50,13 +50,14 @@ const MAX_WORKGROUPS_PER_DIMENSION = 65535;
 /** For programs that compute something of each value, and for reductions. */
 export type Tilings = Record<keyof typeof MIN_VALUES_PER_THREAD, Tiling>;
 
-/** Null if x is more than a program can be given, or its channels more than it can go over. */
+/** Null if an input is none that a program can be given, or x more than it can go over. */
 export function tile(
   backend: KernelBackend,
-  x: TensorInfo,
+  inputs: {x: TensorInfo},
   axis: number,
 ): Tilings | null {
-  if (!canBind(backend, x.shape)) return null;
+  if (!canBind(backend, Object.values(inputs))) return null;
+  const {x} = inputs;
   const {each: minOfEach, reduction: minOfReduction} = MIN_VALUES_PER_THREAD;
   const each = tileView(x.shape, axis, minOfEach);
   const reduction = tileView(x.shape, axis, minOfReduction);

@@ -7,7 +7,7 @@ import {tile} from './tiling.js';
 /** The reserve is the moments, which are more exact than mean and variance are. */
 export const training: Kernels['training'] = (inputs, attrs, backend) => {
   const {x} = inputs;
-  const tilings = tile(backend, x, attrs.axis);
+  const tilings = tile(backend, inputs, attrs.axis);
   if (tilings === null) return null;
   const moments = momentsOf(backend, tilings.reduction, x);
   return [

@@ -7,7 +7,7 @@ import {tile} from './tiling.js';
 /** The formulas are those of composed/training_grad.ts. */
 export const trainingGrad: Kernels['trainingGrad'] = (inputs, attrs, backend) => {
   const {dy, x, gamma, y, reserve0: moments} = inputs;
-  const tilings = tile(backend, x, attrs.axis);
+  const tilings = tile(backend, inputs, attrs.axis);
   // After a forward pass by the composed kernel there are no moments.
   if (tilings === null || moments === undefined) return null;
   const gradient = (inputs: GradInputs, gradAttrs: typeof attrs) => {

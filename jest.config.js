@@ -1,12 +1,14 @@
 // The tests of the layer and of the callbacks run once on every backend: each backend is a Jest
 // project over the same test files, named in the output. `npm test -- --selectProjects cpu`
 // runs one of them. What is left out of one says why below.
-import {chromiumBackends, nodeBackends} from './testing/backends.js';
+import {chromiumBackends, nodeBackends} from './testing/jest/backends.js';
 
 const shared = {
   rootDir: import.meta.dirname,
   moduleNameMapper: {
     // The tests run the sources, not what was built from them.
+    '^@resbatchnorm/resnet$': '<rootDir>/examples/resnet/src/index.ts',
+    '^@resbatchnorm/testing/([^/]+)$': '<rootDir>/testing/$1/index.ts',
     '^@resbatchnorm/([^/]+)$': '<rootDir>/packages/$1/src/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
@@ -14,23 +16,23 @@ const shared = {
 
 const inNode = {
   ...shared,
-  testEnvironment: '<rootDir>/testing/environment.js',
+  testEnvironment: '<rootDir>/testing/jest/environment.js',
   transform: {'\\.ts$': ['ts-jest', {tsconfig: '<rootDir>/testing/tsconfig.json'}]},
 };
 
 const inChromium = {
   ...shared,
-  runner: '<rootDir>/testing/chromium/runner.js',
+  runner: '<rootDir>/testing/jest_in_chromium/runner.js',
 };
 
 const perBackend = [
-  '<rootDir>/packages/{layer,callbacks}/src/**/*.test.ts',
+  '<rootDir>/packages/{layer,callbacks}/{src,test}/**/*.test.ts',
   '!**/*.node.test.ts',
 ];
 
 /** What is special to the kernels of one backend is tested on that alone. */
 const ofBackend = backend => [
-  '!**/layer/src/kernels/{cpu,wasm,tensorflow,webgl,webgpu}/**',
+  '!**/layer/src/kernels/{wasm,tensorflow,webgl,webgpu}/**',
   `<rootDir>/packages/layer/src/kernels/${backend}/**/*.test.ts`,
 ];
 
@@ -39,21 +41,21 @@ const ofBackend = backend => [
  * kernels, their gradients, and the layer with its variants.
  */
 const inBrowser = [
-  '<rootDir>/packages/layer/src/{kernels,batch}/**/*.test.ts',
-  '<rootDir>/packages/layer/src/{gradients,variants,res_batch_norm,built_in_faults,saving}.test.ts',
+  '<rootDir>/packages/layer/src/{kernels,norm}/**/*.test.ts',
+  '<rootDir>/packages/layer/test/{gradients,variants,res_batch_norm,built_in_faults,saving}.test.ts',
 ];
 
 /** @type {import('jest').Config} */
 export default {
   // One for each core: Jest leaves one core idle.
   maxWorkers: '100%',
-  reporters: ['default', '<rootDir>/testing/absent_backends_reporter.js'],
+  reporters: ['default', '<rootDir>/testing/jest/absent_backends_reporter.js'],
   projects: [
     ...nodeBackends.map(({name}) => ({
       ...inNode,
       displayName: name,
       globals: {backendUnderTest: name},
-      setupFilesAfterEnv: ['<rootDir>/testing/set_up_backend.ts'],
+      setupFilesAfterEnv: ['<rootDir>/testing/jest/set_up_backend.ts'],
       testMatch: [
         ...perBackend,
         ...ofBackend(name),
@@ -70,16 +72,16 @@ export default {
       ...inChromium,
       displayName: name,
       globals: {backendUnderTest: backend},
-      setupFilesAfterEnv: ['<rootDir>/testing/chromium/set_up_backend.ts'],
+      setupFilesAfterEnv: ['<rootDir>/testing/jest_in_chromium/set_up_backend.ts'],
       testMatch: [...inBrowser, ...ofBackend(backend)],
     })),
     {
       ...inNode,
       displayName: 'node',
-      setupFilesAfterEnv: ['<rootDir>/testing/set_up_node.ts'],
+      setupFilesAfterEnv: ['<rootDir>/testing/jest/set_up_node.ts'],
       testMatch: [
         '<rootDir>/testing/**/*.test.ts',
-        '<rootDir>/packages/{bench,chromium,native,reference,resnet,verify-gpu}/src/**/*.test.ts',
+        '<rootDir>/{packages/native,examples/*,tools/*}/src/**/*.test.ts',
         // What starts programs, or is the same on every backend.
         '<rootDir>/packages/callbacks/src/**/*.node.test.ts',
       ],

@@ -8,7 +8,6 @@ import {dirname, join, relative} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const packagesDir = join(root, 'packages');
 
 checkNodeVersion([20, 19]);
 install();
@@ -38,17 +37,19 @@ function install() {
 
 function build() {
   const stamp = stampFile('build');
-  const packages = readdirSync(packagesDir, {withFileTypes: true})
-    .filter(entry => entry.isDirectory())
-    .map(entry => join(packagesDir, entry.name))
-    .filter(directory => hasBuildScript(join(directory, 'package.json')));
+  const packages = [
+    ...['packages', 'examples', 'tools'].flatMap(name => foldersIn(join(root, name))),
+    join(root, 'testing'),
+  ].filter(directory => hasBuildScript(join(directory, 'package.json')));
   const sources = [
     join(root, 'package-lock.json'),
     join(root, 'tsconfig.base.json'),
     ...filesBelow(join(root, 'scripts')),
     ...packages.flatMap(directory => [
       ...filesIn(directory),
-      ...filesBelow(join(directory, 'src')),
+      ...['src', 'chromium', 'reference'].flatMap(name =>
+        filesBelow(join(directory, name)),
+      ),
     ]),
   ].filter(file => !file.endsWith('.test.ts') && !file.endsWith('.tsbuildinfo'));
   const sourcesHash = hash(sources);
@@ -85,6 +86,13 @@ function hash(files) {
   return digest.digest('hex');
 }
 
+function foldersIn(directory) {
+  return readdirSync(directory, {withFileTypes: true})
+    .filter(entry => entry.isDirectory())
+    .map(entry => join(directory, entry.name))
+    .sort();
+}
+
 function filesIn(directory) {
   return readdirSync(directory, {withFileTypes: true})
     .filter(entry => entry.isFile())
@@ -94,11 +102,7 @@ function filesIn(directory) {
 
 function filesBelow(directory) {
   if (!existsSync(directory)) return [];
-  const folders = readdirSync(directory, {withFileTypes: true})
-    .filter(entry => entry.isDirectory())
-    .map(entry => join(directory, entry.name))
-    .sort();
-  return [...filesIn(directory), ...folders.flatMap(filesBelow)];
+  return [...filesIn(directory), ...foldersIn(directory).flatMap(filesBelow)];
 }
 
 function runNpm(stage, args) {

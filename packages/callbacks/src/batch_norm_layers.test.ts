@@ -2,8 +2,8 @@ import {ResBatchNorm} from '@resbatchnorm/layer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {builtIn, denseModel, encoder, kinds, resBatchNorm} from '../testing/models';
-import type {Layer} from '../testing/models';
+import {builtIn, denseModel, encoder, kinds, resBatchNorm} from '../test/models';
+import type {Layer} from '../test/models';
 import {findBatchNormLayers, isFrozen} from './batch_norm_layers';
 
 function find(model: tfl.LayersModel) {

@@ -8,9 +8,9 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {AllCallbacks, outcomeOf} from '../testing/all_callbacks';
-import {bundleProgram} from '../testing/bundle_program';
-import {compile, denseModel, makeBatch, resBatchNorm} from '../testing/models';
+import {AllCallbacks, outcomeOf} from '../test/all_callbacks';
+import {bundleProgram} from '../test/bundle_program';
+import {compile, denseModel, makeBatch, resBatchNorm} from '../test/models';
 
 let folder: string;
 

@@ -3,8 +3,8 @@ import type {resBatchNorm} from '@resbatchnorm/layer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {compile, makeBatch} from '../testing/models';
-import {MovingStatisticsSummary, SummarySeries, UpdateOpsCheck} from './index';
+import {compile, makeBatch} from '../test/models';
+import {MovingStatisticsSummary, SummarySeries, UpdateOpsCheck} from '.';
 
 let otherTfl: typeof tfl;
 

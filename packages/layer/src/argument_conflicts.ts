@@ -1,6 +1,6 @@
 /** Arguments that are right each by itself and make no sense together. */
 import {describe} from './errors.js';
-import type {ResBatchNormArgs} from './res_batch_norm_args.js';
+import type {ResBatchNormArgs} from './arguments.js';
 
 interface Conflict {
   is(args: ResBatchNormArgs): boolean;

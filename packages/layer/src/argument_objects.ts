@@ -2,7 +2,7 @@
 import type {serialization} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import type {ResBatchNormArgs} from './res_batch_norm_args.js';
+import type {ResBatchNormArgs} from './arguments.js';
 
 const keys = [
   'betaInitializer',

@@ -3,7 +3,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {conflictIn} from './argument_conflicts.js';
 import {describe, ValueError} from './errors.js';
-import type {BuiltInArgs, ResBatchNormArgs} from './res_batch_norm_args.js';
+import type {BuiltInArgs, ResBatchNormArgs} from './arguments.js';
 
 interface Rule {
   expected: string;

@@ -1,4 +1,4 @@
-import {normalValues} from '@resbatchnorm/reference';
+import {normalValues} from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 

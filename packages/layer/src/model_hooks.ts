@@ -7,7 +7,7 @@
 import type {NamedTensorMap} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {resBatchNorms} from './layer_tree.js';
+import {resBatchNorms} from './batch_norms.js';
 import {checkLoadedStatistics} from './loaded_statistics.js';
 
 type Model = tfl.LayersModel;

@@ -2,24 +2,20 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {ArgumentObjects} from './argument_objects.js';
-import {batchNormInference} from './batch/batch_norm_inference.js';
-import {checkCall, type CallOptions} from './batch/check_call.js';
-import {normalizeBatch} from './batch/normalize_batch.js';
-import {residualEnd, type ResidualEnd} from './batch/residual.js';
-import {weigh} from './batch/weighting.js';
-import {channelAxis} from './channel_view.js';
+import {batchNormInference} from './norm/batch_norm_inference.js';
+import {checkCall, type CallOptions} from './norm/check_call.js';
+import {normalizeBatch} from './norm/normalize_batch.js';
+import {residualEnd, type ResidualEnd} from './norm/epilogue.js';
+import {weigh} from './norm/weighting.js';
+import {channelAxis} from './kernels/channel_view.js';
 import {checkArgs} from './check_args.js';
-import {checkInputShapes, checkInputType} from './check_layer_input.js';
+import {checkInputShapes, checkInputType} from './call.js';
 import {hookModels} from './model_hooks.js';
-import {MovingStatistics, type BatchStatistics} from './moving/moving_statistics.js';
+import {MovingStatistics, type BatchStatistics} from './moving_statistics.js';
 import {ruleOf} from './moving/rules.js';
 import {unbiased} from './moving/unbiased.js';
 import {statisticWeights} from './moving/weights.js';
-import {
-  optionsOf,
-  type LayerOptions,
-  type ResBatchNormArgs,
-} from './res_batch_norm_args.js';
+import {optionsOf, type LayerOptions, type ResBatchNormArgs} from './arguments.js';
 import {savedOptions} from './saved_options.js';
 import {emitUpdateOp} from './update_ops.js';
 

@@ -1,6 +1,6 @@
 import type {serialization} from '@tensorflow/tfjs-core';
 
-import type {LayerOptions} from './res_batch_norm_args.js';
+import type {LayerOptions} from './arguments.js';
 
 // There in every runtime, and in neither of the type libraries that they share.
 declare const console: {warn(message: string): void};

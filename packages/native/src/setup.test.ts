@@ -8,7 +8,7 @@ import {
 } from 'node:fs';
 import {dirname, join} from 'node:path';
 
-import {FakeProject} from '../testing/fake_project';
+import {FakeProject} from '../test/fake_project';
 import type {NvidiaDriver} from './nvidia_driver.js';
 import {readSetupRecord} from './setup_record.js';
 import {setUp, type SetupOptions} from './setup.js';

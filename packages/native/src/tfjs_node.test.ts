@@ -1,7 +1,7 @@
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 
-import {FakeProject} from '../testing/fake_project';
+import {FakeProject} from '../test/fake_project';
 import {loadTensorFlow} from './load_tensorflow.js';
 import {findTfjsNode, napiVersion, requireTfjsNode} from './tfjs_node.js';
 

@@ -7,8 +7,8 @@ import {
   convInfo,
   randomConvCase,
   randomConvValues,
-} from '../testing/conv_reference';
-import {Random} from '../testing/random';
+} from '../test/conv_reference';
+import {Random} from '../test/random';
 
 declare const backendUnderTest: string;
 

@@ -2,7 +2,7 @@
 import '@tensorflow/tfjs-layers'; // registers the gradients
 import * as tf from '@tensorflow/tfjs-core';
 
-import {Random} from '../testing/random';
+import {Random} from '../test/random';
 
 declare const backendUnderTest: string;
 

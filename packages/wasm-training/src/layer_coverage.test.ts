@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {expectTrainingAsOnCpu, randomTensor, Training} from '../testing/same_training';
+import {expectTrainingAsOnCpu, randomTensor, Training} from '../test/same_training';
 
 declare const backendUnderTest: string;
 

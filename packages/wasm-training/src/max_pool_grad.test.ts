@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-import {Random} from '../testing/random';
+import {Random} from '../test/random';
 
 declare const backendUnderTest: string;
 

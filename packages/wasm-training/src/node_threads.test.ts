@@ -8,8 +8,8 @@ import {
   convInfo,
   ConvCase,
   randomConvValues,
-} from '../testing/conv_reference';
-import {Random} from '../testing/random';
+} from '../test/conv_reference';
+import {Random} from '../test/random';
 import {setThreadedWasmBackend} from './node_threads';
 
 declare const backendUnderTest: string;

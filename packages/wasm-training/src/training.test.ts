@@ -6,7 +6,7 @@ import {
   randomTensor,
   setRandomWeights,
   Training,
-} from '../testing/same_training';
+} from '../test/same_training';
 
 declare const backendUnderTest: string;
 

@@ -9,9 +9,9 @@ import {
   makeBatch,
   makeDataset,
   resBatchNorm,
-} from '../../testing/models';
-import {EarlyStopping, remainingBatches, UpdateOpsCheck} from '../index';
-import type {EarlyStoppingArgs} from '../index';
+} from '../../test/models';
+import {EarlyStopping, remainingBatches, UpdateOpsCheck} from '..';
+import type {EarlyStoppingArgs} from '..';
 
 /** Gives each epoch one of the values, and keeps the weights that it ended with. */
 class Epochs extends tfl.Callback {

@@ -5,10 +5,10 @@ import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {fit, nameOf, useFolder} from '../../testing/checkpoint_folder';
-import {compile, denseModel, resBatchNorm} from '../../testing/models';
-import {CheckpointError, hasCheckpoints, ModelCheckpoint, resume} from '../index';
-import type {ModelCheckpointArgs} from '../index';
+import {fit, nameOf, useFolder} from '../../test/checkpoint_folder';
+import {compile, denseModel, resBatchNorm} from '../../test/models';
+import {CheckpointError, hasCheckpoints, ModelCheckpoint, resume} from '..';
+import type {ModelCheckpointArgs} from '..';
 
 /** Fails the n-th call from now that writes something, with the code; null: none. */
 let fault: {callsLeft: number; code: string} | null = null;

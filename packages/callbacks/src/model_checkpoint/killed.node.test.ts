@@ -14,9 +14,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-layers';
 
-import {bundleProgram} from '../../testing/bundle_program';
-import {batchOf, bitsOf, makeModel} from '../../testing/checkpointed_training';
-import {resume} from '../index';
+import {bundleProgram} from '../../test/bundle_program';
+import {batchOf, bitsOf, makeModel} from '../../test/checkpointed_training';
+import {resume} from '..';
 
 const kills = Number(process.env.CHECKPOINT_KILLS ?? 20);
 const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));

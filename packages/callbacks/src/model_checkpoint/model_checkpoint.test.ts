@@ -5,10 +5,10 @@ import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {fit, nameOf, useFolder} from '../../testing/checkpoint_folder';
-import {compile, denseModel, resBatchNorm} from '../../testing/models';
-import {hasCheckpoints, ModelCheckpoint, resume, UpdateOpsCheck} from '../index';
-import type {ModelCheckpointArgs} from '../index';
+import {fit, nameOf, useFolder} from '../../test/checkpoint_folder';
+import {compile, denseModel, resBatchNorm} from '../../test/models';
+import {hasCheckpoints, ModelCheckpoint, resume, UpdateOpsCheck} from '..';
+import type {ModelCheckpointArgs} from '..';
 
 const folder = useFolder();
 

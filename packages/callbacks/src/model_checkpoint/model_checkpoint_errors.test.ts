@@ -2,16 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {fit, useFolder} from '../../testing/checkpoint_folder';
-import {
-  compile,
-  denseModel,
-  encoder,
-  makeBatch,
-  resBatchNorm,
-} from '../../testing/models';
-import {ModelCheckpoint, resume} from '../index';
-import type {ModelCheckpointArgs} from '../index';
+import {fit, useFolder} from '../../test/checkpoint_folder';
+import {compile, denseModel, encoder, makeBatch, resBatchNorm} from '../../test/models';
+import {ModelCheckpoint, resume} from '..';
+import type {ModelCheckpointArgs} from '..';
 
 const folder = useFolder();
 

@@ -6,17 +6,10 @@ import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {
-  compile,
-  denseModel,
-  encoder,
-  kinds,
-  lossOf,
-  makeBatch,
-} from '../../testing/models';
-import type {Batch} from '../../testing/models';
-import {ModelCheckpoint, remainingBatches, resume} from '../index';
-import type {BatchDataset} from '../index';
+import {compile, denseModel, encoder, kinds, lossOf, makeBatch} from '../../test/models';
+import type {Batch} from '../../test/models';
+import {ModelCheckpoint, remainingBatches, resume} from '..';
+import type {BatchDataset} from '..';
 
 let path: string;
 

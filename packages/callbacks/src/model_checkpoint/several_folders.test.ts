@@ -4,9 +4,9 @@ import {join} from 'node:path';
 
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {fit, nameOf, useFolder} from '../../testing/checkpoint_folder';
-import {compile, denseModel} from '../../testing/models';
-import {ModelCheckpoint, resume} from '../index';
+import {fit, nameOf, useFolder} from '../../test/checkpoint_folder';
+import {compile, denseModel} from '../../test/models';
+import {ModelCheckpoint, resume} from '..';
 
 const folder = useFolder();
 const latest = () => join(folder(), 'latest');

@@ -4,15 +4,15 @@ import {readdir} from 'node:fs/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {nameOf, useFolder} from '../../testing/checkpoint_folder';
-import {batchOf, bitsOf, makeModel} from '../../testing/checkpointed_training';
+import {nameOf, useFolder} from '../../test/checkpoint_folder';
+import {batchOf, bitsOf, makeModel} from '../../test/checkpointed_training';
 import {
   compile,
   denseModel,
   fillWeight,
   makeBatch,
   resBatchNorm,
-} from '../../testing/models';
+} from '../../test/models';
 import {
   EarlyStopping,
   ModelCheckpoint,
@@ -20,8 +20,8 @@ import {
   resume,
   UpdateOpsCheck,
   UpdateOpsError,
-} from '../index';
-import type {BatchDataset} from '../index';
+} from '..';
+import type {BatchDataset} from '..';
 
 const folder = useFolder();
 

@@ -1,6 +1,6 @@
 /** Event files on the disk: the real TensorBoard reads them; what is wrong is an error. */
 import '@tensorflow/tfjs-backend-cpu';
-import {normalValues} from '@resbatchnorm/reference';
+import {normalValues} from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import {
@@ -23,10 +23,10 @@ import {
   fillWeight,
   makeBatch,
   resBatchNorm,
-} from '../../testing/models';
-import {askTensorBoard, findTensorBoard} from '../../testing/tensorboard';
-import type {ReadEvent, Reply} from '../../testing/tensorboard';
-import {MovingStatisticsSummary} from '../index';
+} from '../../test/models';
+import {askTensorBoard, findTensorBoard} from '../../test/tensorboard';
+import type {ReadEvent, Reply} from '../../test/tensorboard';
+import {MovingStatisticsSummary} from '..';
 import * as nodeFiles from '../node_files';
 import {histogramOf} from './histogram';
 

@@ -1,4 +1,4 @@
-import {normalValues} from '@resbatchnorm/reference';
+import {normalValues} from '@resbatchnorm/testing/reference';
 
 import {histogramOf} from './histogram';
 

@@ -16,8 +16,8 @@ import {
   makeBatch,
   makeDataset,
   resBatchNorm,
-} from '../../testing/models';
-import type {Batch, Layer} from '../../testing/models';
+} from '../../test/models';
+import type {Batch, Layer} from '../../test/models';
 import {
   ModelCheckpoint,
   MovingStatisticsSummary,
@@ -25,8 +25,8 @@ import {
   resume,
   SummarySeries,
   UpdateOpsCheck,
-} from '../index';
-import type {BatchDataset, Summary, SummarySink} from '../index';
+} from '..';
+import type {BatchDataset, Summary, SummarySink} from '..';
 import {histogramOf} from './histogram';
 import {statisticsDistance} from '../statistics_distance';
 

@@ -1,6 +1,6 @@
-import {compile, denseModel, makeBatch, resBatchNorm} from '../../testing/models';
-import {MovingStatisticsSummary, SummarySeries} from '../index';
-import type {Summary} from '../index';
+import {compile, denseModel, makeBatch, resBatchNorm} from '../../test/models';
+import {MovingStatisticsSummary, SummarySeries} from '..';
+import type {Summary} from '..';
 
 function summary(
   step: number,

@@ -1,12 +1,12 @@
 /** No false alarm in 20 healthy trainings, and an alarm in each of 3 × 20 sick ones. */
 import '@tensorflow/tfjs-backend-wasm';
 import {collectUpdateOps} from '@resbatchnorm/layer';
-import {normalValues} from '@resbatchnorm/reference';
+import {normalValues} from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {kinds} from '../../testing/models';
-import {PhaseGapCheck} from '../index';
+import {kinds} from '../../test/models';
+import {PhaseGapCheck} from '..';
 
 const seeds = Array.from({length: 20}, (_, i) => i + 1);
 const features = 6;

@@ -3,9 +3,9 @@ import {collectUpdateOps} from '@resbatchnorm/layer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {fillWeight, kinds, resBatchNorm} from '../../testing/models';
-import {PhaseGapCheck, PhaseGapError} from '../index';
-import type {PhaseGapCheckArgs, PhaseGapReport} from '../index';
+import {fillWeight, kinds, resBatchNorm} from '../../test/models';
+import {PhaseGapCheck, PhaseGapError} from '..';
+import type {PhaseGapCheckArgs, PhaseGapReport} from '..';
 
 let data: {xs: tf.Tensor2D; ys: tf.Tensor2D};
 

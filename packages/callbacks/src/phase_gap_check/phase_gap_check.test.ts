@@ -11,10 +11,10 @@ import {
   makeBatch,
   makeDataset,
   resBatchNorm,
-} from '../../testing/models';
-import type {Batch} from '../../testing/models';
-import {PhaseGapCheck} from '../index';
-import type {PhaseGapCheckArgs} from '../index';
+} from '../../test/models';
+import type {Batch} from '../../test/models';
+import {PhaseGapCheck} from '..';
+import type {PhaseGapCheckArgs} from '..';
 
 let data: Batch;
 

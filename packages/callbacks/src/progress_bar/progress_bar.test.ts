@@ -4,10 +4,10 @@ import {join} from 'node:path';
 
 import * as tf from '@tensorflow/tfjs-core';
 
-import {compile, denseModel, makeBatch, makeDataset} from '../../testing/models';
-import type {Batch} from '../../testing/models';
-import {ModelCheckpoint, ProgressBar, remainingBatches, resume} from '../index';
-import type {BatchDataset, ProgressBarArgs} from '../index';
+import {compile, denseModel, makeBatch, makeDataset} from '../../test/models';
+import type {Batch} from '../../test/models';
+import {ModelCheckpoint, ProgressBar, remainingBatches, resume} from '..';
+import type {BatchDataset, ProgressBarArgs} from '..';
 
 class Recorder {
   text = '';

@@ -1,14 +1,8 @@
 import {collectUpdateOps} from '@resbatchnorm/layer';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {
-  builtIn,
-  compile,
-  denseModel,
-  makeBatch,
-  resBatchNorm,
-} from '../../testing/models';
-import {UpdateOpsCheck} from '../index';
+import {builtIn, compile, denseModel, makeBatch, resBatchNorm} from '../../test/models';
+import {UpdateOpsCheck} from '..';
 
 test('before any training', () => {
   expect(new UpdateOpsCheck().summary()).toBe(

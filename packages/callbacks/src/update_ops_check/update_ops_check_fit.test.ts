@@ -12,10 +12,10 @@ import {
   makeBatch,
   makeDataset,
   resBatchNorm,
-} from '../../testing/models';
-import type {Layer} from '../../testing/models';
-import {UpdateOpsCheck, UpdateOpsError} from '../index';
-import type {UpdateOpsCheckArgs} from '../index';
+} from '../../test/models';
+import type {Layer} from '../../test/models';
+import {UpdateOpsCheck, UpdateOpsError} from '..';
+import type {UpdateOpsCheckArgs} from '..';
 
 // Some tests train for 200 steps.
 jest.setTimeout(60_000);

@@ -14,10 +14,10 @@ import {
   makeBatch,
   meanOf,
   resBatchNorm,
-} from '../../testing/models';
-import type {Batch, Layer} from '../../testing/models';
-import {UpdateOpsCheck, UpdateOpsError} from '../index';
-import type {UpdateOpsViolation} from '../index';
+} from '../../test/models';
+import type {Batch, Layer} from '../../test/models';
+import {UpdateOpsCheck, UpdateOpsError} from '..';
+import type {UpdateOpsViolation} from '..';
 
 let batch: Batch;
 let optimizer: tf.Optimizer;

@@ -9,11 +9,11 @@ import {
   normalize,
   normalValues,
   statisticsOf,
-} from '@resbatchnorm/reference';
+} from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {batchNormInference} from '../batch/batch_norm_inference.js';
-import {batchNormTraining, type BatchNormOptions} from '../batch/batch_norm_training.js';
+import {batchNormInference} from '../norm/batch_norm_inference.js';
+import {batchNormTraining, type BatchNormOptions} from '../norm/batch_norm_training.js';
 import {
   ACTIVATED_TRAINING,
   fusedActivations,

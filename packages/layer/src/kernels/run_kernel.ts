@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import {composedKernels} from './composed/index.js';
-import {cpuKernels} from './cpu/index.js';
+import {cpuKernels} from './arrays/cpu.js';
 import {kernelNames, type Kernel, type KernelName, type Kernels} from './kernel.js';
 import {tensorflowKernels} from './tensorflow/index.js';
 import {wasmKernels} from './wasm/index.js';

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {expectSamePredictions, functional, on, setWeights} from '../../testing/models.js';
+import {expectSamePredictions, functional, on, setWeights} from '../../test/models.js';
 import {resBatchNorm} from '../index.js';
-import {replaceBatchNorm} from './replace_batch_norm.js';
+import {replaceBatchNorm} from './replace.js';
 
 const {layers} = tfl;
 

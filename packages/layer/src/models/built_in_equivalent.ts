@@ -6,7 +6,7 @@
 import type {serialization} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {channelAxis} from '../channel_view.js';
+import {channelAxis} from '../kernels/channel_view.js';
 
 type Layer = tfl.layers.Layer;
 type BuiltInArgs = NonNullable<Parameters<typeof tfl.layers.batchNormalization>[0]>;

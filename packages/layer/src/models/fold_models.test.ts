@@ -2,10 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {expectSamePredictions, functional, on, setWeights} from '../../testing/models.js';
+import {expectSamePredictions, functional, on, setWeights} from '../../test/models.js';
 import {resBatchNorm} from '../index.js';
-import {batchNorms} from '../layer_tree.js';
-import {foldBatchNorm, type FoldedModel} from './fold_batch_norm.js';
+import {batchNorms} from '../batch_norms.js';
+import {foldBatchNorm, type FoldedModel} from './fold.js';
 
 const {layers} = tfl;
 type Layer = tfl.layers.Layer;

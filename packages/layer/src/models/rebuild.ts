@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {ValueError} from '../errors.js';
-import {children} from '../layer_tree.js';
+import {children} from '../batch_norms.js';
 import {copyLayer, copyWeights} from './copy_layer.js';
 import {buildModel, readGraph, type Graph, type Op} from './graph.js';
 

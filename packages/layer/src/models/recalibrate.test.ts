@@ -1,8 +1,8 @@
-import {channelMoments, normalValues} from '@resbatchnorm/reference';
+import {channelMoments, normalValues} from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {on, setWeights} from '../../testing/models.js';
+import {on, setWeights} from '../../test/models.js';
 import {resBatchNorm, type ResBatchNormArgs} from '../index.js';
 import type {Batches} from './recalibrated_batches.js';
 import {recalibrate} from './recalibrate.js';

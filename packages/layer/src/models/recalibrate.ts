@@ -2,18 +2,18 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {batchNormTraining} from '../batch/batch_norm_training.js';
-import {checkCall} from '../batch/check_call.js';
-import {weightedMoments} from '../batch/weighted_moments.js';
-import {weigh} from '../batch/weighting.js';
+import {batchNormTraining} from '../norm/batch_norm_training.js';
+import {checkCall} from '../norm/check_call.js';
+import {weightedMoments} from '../norm/weighted_moments.js';
+import {weigh} from '../norm/weighting.js';
 import {describe, ValueError} from '../errors.js';
-import {batchNorms, isBuiltInBatchNorm, type BatchNormInModel} from '../layer_tree.js';
+import {batchNorms, isBuiltInBatchNorm, type BatchNormInModel} from '../batch_norms.js';
 import {unbiased} from '../moving/unbiased.js';
 import {collectUpdateOps} from '../update_ops.js';
 import {checkModel} from './check_model.js';
 import {consistentStatistics} from './consistent_statistics.js';
 import {setWeightsByName, weightsByName} from './copy_layer.js';
-import {overrideCall, type Call} from './override_call.js';
+import {overrideCall, type Call} from '../override_call.js';
 import {asChannelView} from '../kernels/composed/per_channel.js';
 import {moments} from '../kernels/composed/training.js';
 import {PooledMoments, type Moments} from './pooled_moments.js';

@@ -1,11 +1,11 @@
 /** Errors change nothing and leave nothing behind. */
-import {normalValues} from '@resbatchnorm/reference';
+import {normalValues} from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {setWeights} from '../../testing/models.js';
+import {setWeights} from '../../test/models.js';
 import {resBatchNorm, type ResBatchNormArgs} from '../index.js';
-import {freezeBatchNorm} from './freeze_batch_norm.js';
+import {freezeBatchNorm} from './freeze.js';
 import type {Batches} from './recalibrated_batches.js';
 import {recalibrate} from './recalibrate.js';
 

@@ -5,7 +5,7 @@
 import type {Tensor} from '@tensorflow/tfjs-core';
 
 import type {MovingStatisticsAttrs, RuleName} from '../kernels/kernel.js';
-import type {LayerOptions} from '../res_batch_norm_args.js';
+import type {LayerOptions} from '../arguments.js';
 import {cumulative} from './cumulative.js';
 import {exponential} from './exponential.js';
 import {renorm} from './renorm.js';

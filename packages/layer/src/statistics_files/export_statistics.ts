@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
 import {weightsByName} from '../models/copy_layer.js';
-import {fileLayers, formatOf, type LayerNames} from './file_layers.js';
+import {fileLayers, formatOf, type LayerNames} from './names.js';
 import type {StatisticsFormat} from './formats.js';
 
 export interface ExportStatisticsOptions {

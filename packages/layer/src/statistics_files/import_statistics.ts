@@ -4,7 +4,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import {describe, ValueError} from '../errors.js';
 import {consistentStatistics} from '../models/consistent_statistics.js';
 import {setWeightsByName, weightsByName} from '../models/copy_layer.js';
-import {fileLayers, formatOf, type FileLayer, type LayerNames} from './file_layers.js';
+import {fileLayers, formatOf, type FileLayer, type LayerNames} from './names.js';
 import type {Format, StatisticsFormat} from './formats.js';
 
 type Layer = tfl.layers.Layer;

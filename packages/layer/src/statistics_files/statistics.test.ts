@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {expectSamePredictions, setWeights} from '../../testing/models.js';
+import {expectSamePredictions, setWeights} from '../../test/models.js';
 import {resBatchNorm, type ResBatchNormArgs} from '../index.js';
 import {exportStatistics} from './export_statistics.js';
 import type {StatisticsFormat} from './formats.js';

@@ -6,9 +6,9 @@
  */
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 
-import {perChannelShape} from '../../channel_view.js';
+import {perChannelShape} from '../channel_view.js';
 import {read, type TensorFlowBackend} from './backend.js';
-import type {Statistics} from './norm_way.js';
+import type {Statistics} from './norm_strategy.js';
 import {reshape, sub} from './ops.js';
 
 /** A mean of so many standard deviations makes an error of 1e-6 of one. */

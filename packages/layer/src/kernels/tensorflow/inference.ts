@@ -3,7 +3,7 @@ import {tidy} from '@tensorflow/tfjs-core';
 import type {Kernels} from '../kernel.js';
 import type {TensorFlowBackend} from './backend.js';
 import {activate} from './ops.js';
-import {wayOf} from './way.js';
+import {wayOf} from './strategy.js';
 
 export const inference: Kernels['inference'] = (inputs, attrs, kernelBackend) => {
   const backend = kernelBackend as unknown as TensorFlowBackend;

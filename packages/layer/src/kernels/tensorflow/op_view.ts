@@ -1,4 +1,4 @@
-import {channelView} from '../../channel_view.js';
+import {channelView} from '../channel_view.js';
 
 /** A tensor as TensorFlow's ops of batch normalization take it: of rank 4 or 5. */
 export interface OpView {

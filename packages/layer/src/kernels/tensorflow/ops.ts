@@ -3,7 +3,7 @@ import {util, type Tensor, type TensorInfo} from '@tensorflow/tfjs-core';
 
 import type {FusedActivation} from '../kernel.js';
 import type {OpAttr, TensorFlowBackend} from './backend.js';
-import type {Affine, Statistics} from './norm_way.js';
+import type {Affine, Statistics} from './norm_strategy.js';
 import type {BatchNormView} from './op_view.js';
 
 /** What both ops of batch normalization have in common. */

@@ -4,7 +4,7 @@ import type {Kernels} from '../kernel.js';
 import type {TensorFlowBackend} from './backend.js';
 import {isFarFromZero, shifted} from './far_from_zero.js';
 import {activationGrad} from './ops.js';
-import {wayOf} from './way.js';
+import {wayOf} from './strategy.js';
 
 export const trainingGrad: Kernels['trainingGrad'] = (inputs, attrs, kernelBackend) => {
   const backend = kernelBackend as unknown as TensorFlowBackend;

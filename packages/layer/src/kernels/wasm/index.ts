@@ -1,7 +1,7 @@
 /** The kernels of the `wasm` backend: loops over its heap, where the tensors are. */
-import {arraysOf, type Host} from '../loops/host.js';
-import {loopKernels} from '../loops/index.js';
-import {plainLoops} from '../loops/plain_loops.js';
+import {arraysOf, type Host} from '../arrays/host.js';
+import {loopKernels} from '../arrays/index.js';
+import {plainLoops} from '../arrays/plain_loops.js';
 import type {WasmBackend} from './backend.js';
 import {normModule} from './module.js';
 import {scratchBytes, simdLoops} from './simd_loops.js';

@@ -1,5 +1,5 @@
 /** How the SIMD module sees a view: by lanes, of which it computes four at once. */
-import type {ChannelView} from '../../channel_view.js';
+import type {ChannelView} from '../channel_view.js';
 
 export interface Lanes {
   /** The view as the module gets it. */

@@ -1,5 +1,5 @@
 /** Links the module of assembly/norm_loops.ts to the memory of a backend. */
-import type {ChannelView} from '../../channel_view.js';
+import type {ChannelView} from '../channel_view.js';
 import type {Memory, WasmBackend} from './backend.js';
 import {binary, memoryFlags} from './binary.js';
 

@@ -1,6 +1,6 @@
 /** The loops as WebAssembly with SIMD; assembly/norm_loops.ts has them. */
-import type {ChannelView} from '../../channel_view.js';
-import type {Affine, Bounds, Loops} from '../loops/loops.js';
+import type {ChannelView} from '../channel_view.js';
+import type {Affine, Bounds, Loops} from '../arrays/loops.js';
 import {lanesOf} from './lanes.js';
 import {valueArrays, type Loop, type NormModule, type ValueArray} from './module.js';
 

@@ -10,11 +10,11 @@ import {
   normalize,
   normalValues,
   statisticsOf,
-} from '@resbatchnorm/reference';
+} from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 
 import {setThreadedWasmBackend} from '../../../../wasm-training/src/node_threads.js';
-import {batchNormTraining} from '../../batch/batch_norm_training.js';
+import {batchNormTraining} from '../../norm/batch_norm_training.js';
 import type {WasmBackend} from './backend.js';
 import {normModule} from './module.js';
 

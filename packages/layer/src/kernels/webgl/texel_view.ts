@@ -14,7 +14,7 @@
  *
  * What is per channel comes in texels too, each of one pair of adjacent channels.
  */
-import {channelView} from '../../channel_view.js';
+import {channelView} from '../channel_view.js';
 
 export interface TexelView {
   /** The shape for the shaders: the same texels, in a rank that the backend can sample. */

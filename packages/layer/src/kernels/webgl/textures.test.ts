@@ -5,10 +5,10 @@ import {
   normalize,
   normalValues,
   statisticsOf,
-} from '@resbatchnorm/reference';
+} from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {batchNormTraining} from '../../batch/batch_norm_training.js';
+import {batchNormTraining} from '../../norm/batch_norm_training.js';
 
 const tensors: Record<string, (values: Float32Array, shape: number[]) => tf.Tensor> = {
   'not uploaded yet': (values, shape) => tf.tensor(values, shape),

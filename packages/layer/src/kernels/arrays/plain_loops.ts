@@ -1,0 +1,122 @@
+/**
+ * The loops in plain JavaScript. They work in float64, and round once at the end. Each goes
+ * over the array in runs, so that what belongs to the channel stays in registers.
+ */
+import type {ChannelView} from '../channel_view.js';
+import type {Loops, Upstream} from './loops.js';
+
+/** How many values a block has: few enough for three arrays of them to stay in the cache. */
+const BLOCK_SIZE = 8192;
+
+/**
+ * Calls `visit` for runs that together are the whole array: the values of one channel from
+ * index `start` on, `stride` apart, before `end`. Where the channels come last, blocks of rows
+ * are gone over once for each channel; elsewhere the values of a channel are adjacent.
+ */
+function forEachRun(
+  [outer, channels, inner]: ChannelView,
+  visit: (channel: number, start: number, end: number, stride: number) => void,
+): void {
+  if (inner === 1) {
+    const size = outer * channels;
+    const block = Math.max(1, Math.floor(BLOCK_SIZE / channels)) * channels;
+    for (let start = 0; start < size; start += block) {
+      const end = Math.min(start + block, size);
+      for (let c = 0; c < channels; ++c) visit(c, start + c, end, channels);
+    }
+  } else {
+    for (let o = 0, start = 0; o < outer; ++o) {
+      for (let c = 0; c < channels; ++c, start += inner)
+        visit(c, start, start + inner, 1);
+    }
+  }
+}
+
+/** dz, in `target` where it is given; a loop of its own, as a condition slows others down. */
+function outputGrad(
+  {dy, y, bounds: [low, high]}: Upstream,
+  target?: Float32Array,
+): Float32Array {
+  if (y === undefined) {
+    target?.set(dy);
+    return dy;
+  }
+  const dz = target ?? new Float32Array(dy.length);
+  for (let i = 0; i < dz.length; ++i) dz[i] = y[i] > low && y[i] < high ? dy[i] : 0;
+  return dz;
+}
+
+export const plainLoops = (view: ChannelView): Loops => ({
+  moments(x) {
+    const [outer, channels, inner] = view;
+    const sums = new Float64Array(channels);
+    const squares = new Float64Array(channels);
+    forEachRun(view, (c, start, end, stride) => {
+      // Sums of the differences to the first value: exact enough however large the mean is.
+      const shift = x[c * inner];
+      let sum = 0;
+      let square = 0;
+      for (let i = start; i < end; i += stride) {
+        const d = x[i] - shift;
+        sum += d;
+        square += d * d;
+      }
+      sums[c] += sum;
+      squares[c] += square;
+    });
+    const n = outer * inner;
+    return {
+      mean: sums.map((sum, c) => x[c * inner] + sum / n),
+      variance: squares.map((square, c) => Math.max(0, square / n - (sums[c] / n) ** 2)),
+    };
+  },
+
+  normalize(y, x, {mean, scale, offset}, shortcut, [low, high]) {
+    forEachRun(view, (c, start, end, stride) => {
+      const m = mean[c];
+      const s = scale[c];
+      const b = offset[c];
+      for (let i = start; i < end; i += stride) {
+        const z = s * (x[i] - m) + b + (shortcut === undefined ? 0 : shortcut[i]);
+        y[i] = z < low ? low : z > high ? high : z;
+      }
+    });
+  },
+
+  gradSums(upstream, x, mean) {
+    const dz = outputGrad(upstream);
+    const channels = view[1];
+    const sumDz = new Float64Array(channels);
+    const sumX = new Float64Array(channels);
+    const sumDzX = new Float64Array(channels);
+    forEachRun(view, (c, start, end, stride) => {
+      const m = mean[c];
+      let ofDz = 0;
+      let ofX = 0;
+      let ofDzX = 0;
+      for (let i = start; i < end; i += stride) {
+        const d = x[i] - m;
+        ofDz += dz[i];
+        ofX += d;
+        ofDzX += dz[i] * d;
+      }
+      sumDz[c] += ofDz;
+      sumX[c] += ofX;
+      sumDzX[c] += ofDzX;
+    });
+    return {sumDz, sumX, sumDzX};
+  },
+
+  inputGrad(dx, target, upstream, x, affine) {
+    const dz = outputGrad(upstream, target);
+    forEachRun(view, (c, start, end, stride) => {
+      const m = affine.mean[c];
+      const a = affine.dzScale[c];
+      const s = affine.scale[c];
+      const b = affine.offset[c];
+      for (let i = start; i < end; i += stride) {
+        dx[i] = a * dz[i] + s * (x[i] - m) + b;
+      }
+    });
+  },
+});

@@ -84,7 +84,7 @@ export interface NormAttrs {
   hasShortcut: boolean;
 }
 
-/** By which rule the moving statistics follow the batch's; moving/ has them all. */
+/** By which rule the moving statistics follow the batch's; composed/moving_statistics.ts has them. */
 export type RuleName = 'exponential' | 'cumulative' | 'zeroDebiased' | 'renorm';
 
 export interface MovingStatisticsAttrs {

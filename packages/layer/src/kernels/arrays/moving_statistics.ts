@@ -10,7 +10,7 @@ const followed: Record<string, 'mean' | 'variance'> = {
 
 const areFinite = (values: Float32Array) => values.every(value => Number.isFinite(value));
 
-/** The rule `exponential`; the formula is that of moving/exponential.ts. */
+/** The rule `exponential`; the formula is that of composed/moving_statistics.ts. */
 export const movingStatistics =
   (host: Host): Kernels['movingStatistics'] =>
   (inputs, {rule, momentum, skipNonFinite}, backend) => {

@@ -1,15 +1,26 @@
 // The tests of the layer and of the callbacks run once on every backend: each backend is a Jest
 // project over the same test files, named in the output. `npm test -- --selectProjects cpu`
 // runs one of them. What is left out of one says why below.
+import {readFileSync} from 'node:fs';
+import path from 'node:path';
+
 import {chromiumBackends, nodeBackends} from './testing/jest/backends.js';
 
+const rootDir = import.meta.dirname;
+
+/** The tests run the sources, not what was built from them. One list says where they are. */
+const {compilerOptions} = JSON.parse(
+  readFileSync(path.join(rootDir, 'testing/tsconfig.json'), 'utf8'),
+);
+const sources = Object.entries(compilerOptions.paths).map(([name, [file]]) => [
+  `^${name.replace('*', '([^/.]+)')}$`,
+  `<rootDir>/testing/${file.replace('*', '$1')}`,
+]);
+
 const shared = {
-  rootDir: import.meta.dirname,
+  rootDir,
   moduleNameMapper: {
-    // The tests run the sources, not what was built from them.
-    '^@resbatchnorm/resnet$': '<rootDir>/examples/resnet/src/index.ts',
-    '^@resbatchnorm/testing/([^/]+)$': '<rootDir>/testing/$1/index.ts',
-    '^@resbatchnorm/([^/]+)$': '<rootDir>/packages/$1/src/index.ts',
+    ...Object.fromEntries(sources),
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
 };

@@ -1,4 +1,4 @@
-// Compiles norm_loops.ts into src/kernels/wasm/binary.ts, which is committed; a test compares.
+// Compiles norm_passes.ts into src/kernels/wasm/binary.ts, which is committed; a test compares.
 //
 //     npm run assemble -w packages/layer
 import {Buffer} from 'node:buffer';
@@ -22,7 +22,7 @@ async function compile(isShared) {
     ['--enable', 'simd'],
     isShared ? ['--enable', 'threads', '--sharedMemory'] : [],
     ['--optimizeLevel', '3', '--converge'],
-    ['--baseDir', directory, '--outFile', 'norm_loops.wasm', 'norm_loops.ts'],
+    ['--baseDir', directory, '--outFile', 'norm_passes.wasm', 'norm_passes.ts'],
   ];
   let bytes;
   const {error, stderr} = await asc.main(options.flat(), {
@@ -42,7 +42,7 @@ async function source() {
     .toString('base64')
     .match(/.{1,84}/g);
   const [flags] = differences;
-  return `/** Made of assembly/norm_loops.ts by assembly/build.mjs. */
+  return `/** Made of assembly/norm_passes.ts by assembly/build.mjs. */
 
 /** The module, for a memory that is not shared between threads, as base64. */
 export const binary =

@@ -1,11 +1,13 @@
 /**
  * The kernels of batch normalization: their names, inputs, attributes and outputs. An op calls
- * `runKernel`; a backend's folder holds the implementations that were written for it; the
- * folder `composed` holds one of each for every other backend.
+ * `runKernel`; a backend's folder holds the implementations that were written for it (those of
+ * cpu are in `arrays`, which wasm shares); the folder `composed` holds one of each for every
+ * other backend.
  *
  * x, y, dy, dx and the shortcut are all of one shape, of rank 2 or more; what is named after a
- * parameter or a statistic is [channels]; all of them are float32. The axis of the channels is an attribute; channel_view.ts makes three dimensions
- * of any shape, for kernels that do not care for more.
+ * parameter or a statistic is [channels]; all of them are float32. The axis of the channels is
+ * an attribute; channel_view.ts makes three dimensions of any shape, for kernels that do not
+ * care for more.
  */
 import type {Attribute, KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 
@@ -96,6 +98,12 @@ export interface MovingStatisticsAttrs {
   /** Whether a batch with a non-finite mean or variance leaves the statistics as they are. */
   skipNonFinite: boolean;
 }
+
+/** Which statistic of the batch each moving one follows by the rule `exponential`. */
+export const followed: Readonly<Record<string, 'mean' | 'variance'>> = {
+  moving_mean: 'mean',
+  moving_variance: 'variance',
+};
 
 /**
  * A kernel of one backend. For a case that it can't take it returns null, before it has made

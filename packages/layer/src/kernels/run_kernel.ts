@@ -1,11 +1,11 @@
 /** Finds the kernel for the current backend and runs it. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {composedKernels} from './composed/index.js';
+import {composedKernels} from './composed/kernels.js';
 import {cpuKernels} from './arrays/cpu.js';
 import {kernelNames, type Kernel, type KernelName, type Kernels} from './kernel.js';
 import {tensorflowKernels} from './tensorflow/index.js';
-import {wasmKernels} from './wasm/index.js';
+import {wasmKernels} from './wasm/kernels.js';
 import {webglKernels} from './webgl/index.js';
 import {webgpuKernels} from './webgpu/index.js';
 

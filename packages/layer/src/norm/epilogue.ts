@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {activate, activationGrad} from '../kernels/composed/activation.js';
+import {activate, activationGrad} from '../kernels/composed/kernels.js';
 import {isFusedActivation, type FusedActivation} from '../kernels/kernel.js';
 import type {ActivationName} from '../arguments.js';
 

@@ -1,7 +1,7 @@
 /** Registers the gradient of the inference kernels. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {activationGrad} from '../kernels/composed/activation.js';
+import {activationGrad} from '../kernels/composed/kernels.js';
 import {
   asChannelView,
   broadcastShape,

@@ -2,8 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import {asChannelView} from '../kernels/composed/per_channel.js';
-import {moments} from '../kernels/composed/training.js';
-import {trainingGrad} from '../kernels/composed/training_grad.js';
+import {moments} from '../kernels/composed/kernels.js';
+import {trainingGrad} from '../kernels/composed/kernels.js';
 import {
   ACTIVATED_TRAINING,
   TRAINING,

@@ -1,10 +1,15 @@
 /** The kernels of the `cpu` backend: plain JavaScript over the tensors' arrays. */
 import * as tf from '@tensorflow/tfjs-core';
+import type {BackendValues, DataId, DataType, TensorInfo} from '@tensorflow/tfjs-core';
 
-import {arraysOf, type Host} from './host.js';
-import {loopKernels} from './index.js';
-import {plainLoops} from './plain_loops.js';
-import type {CpuBackend} from './cpu_backend.js';
+import {arrayKernels, arraysOf, type Host} from './kernels.js';
+import {javaScriptPasses} from './passes.js';
+
+/** What of `MathBackendCPU` is used; naming it so spares the dependency on its package. */
+interface CpuBackend {
+  data: {get(dataId: DataId): {values: BackendValues}};
+  makeTensorInfo(shape: number[], dtype: DataType, values: BackendValues): TensorInfo;
+}
 
 const host: Host = (backend, inputs, like, view, compute) => {
   const cpu = backend as CpuBackend;
@@ -15,8 +20,8 @@ const host: Host = (backend, inputs, like, view, compute) => {
   const outputs = like.map(({shape, dtype}) =>
     tf.util.getTypedArrayFromDType(dtype as 'float32', tf.util.sizeFromShape(shape)),
   );
-  compute(arrays, outputs, plainLoops(view));
+  compute(arrays, outputs, javaScriptPasses(view));
   return like.map(({shape, dtype}, i) => cpu.makeTensorInfo(shape, dtype, outputs[i]));
 };
 
-export const cpuKernels = loopKernels(host);
+export const cpuKernels = arrayKernels(host);

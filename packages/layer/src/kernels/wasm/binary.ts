@@ -1,4 +1,4 @@
-/** Made of assembly/norm_loops.ts by assembly/build.mjs. */
+/** Made of assembly/norm_passes.ts by assembly/build.mjs. */
 
 /** The module, for a memory that is not shared between threads, as base64. */
 export const binary =

@@ -1,11 +1,35 @@
-/** Links the module of assembly/norm_loops.ts to the memory of a backend. */
+/** The heap of the wasm backend, and the module of assembly/norm_passes.ts that works on it. */
+import type {DataId, DataType, TensorInfo} from '@tensorflow/tfjs-core';
+
 import type {ChannelView} from '../channel_view.js';
-import type {Memory, WasmBackend} from './backend.js';
 import {binary, memoryFlags} from './binary.js';
 
-export type Loop = 'moments' | 'normalize' | 'gradSums' | 'inputGrad';
+/** A WebAssembly.Memory; TypeScript knows that type in browsers only. */
+interface Memory {
+  buffer: ArrayBufferLike;
+}
 
-/** The arguments of the loops that are arrays of values … */
+/** What of `BackendWasm` is used; naming it so spares the dependency on its package. */
+export interface WasmBackend {
+  wasm: {
+    /** The exports of the backend's module. */
+    asm: {memory?: Memory};
+    /** The memory of the build with threads, which has to be made before the module. */
+    wasmMemory?: Memory;
+    HEAPU8: Uint8Array;
+    _malloc(bytes: number): number;
+    _free(address: number): void;
+  };
+  /** Brings the tensor's values onto the heap if another backend had them. */
+  getMemoryOffset(dataId: DataId): number;
+  makeOutput(shape: number[], dtype: DataType): TensorInfo;
+  typedArrayFromHeap(tensor: TensorInfo): Float32Array;
+  disposeData(dataId: DataId): boolean;
+}
+
+export type Pass = 'moments' | 'normalize' | 'gradSums' | 'inputGrad';
+
+/** The arguments of the passes that are arrays of values … */
 export const valueArrays = ['x', 'y', 'dy', 'dx', 'dz', 'shortcut'] as const;
 export type ValueArray = (typeof valueArrays)[number];
 
@@ -13,7 +37,7 @@ export type ValueArray = (typeof valueArrays)[number];
 type Argument = ValueArray | 'params' | 'sums' | 'low' | 'high';
 
 export type NormModule = Record<Argument, {value: number}> &
-  Record<Loop, (...view: ChannelView) => void>;
+  Record<Pass, (...view: ChannelView) => void>;
 
 // TypeScript knows these in browsers only.
 declare const WebAssembly: {

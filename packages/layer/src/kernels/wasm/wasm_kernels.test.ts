@@ -15,8 +15,7 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import {setThreadedWasmBackend} from '../../../../wasm-training/src/node_threads.js';
 import {batchNormTraining} from '../../norm/batch_norm_training.js';
-import type {WasmBackend} from './backend.js';
-import {normModule} from './module.js';
+import {normModule, type WasmBackend} from './module.js';
 
 declare const WebAssembly: {
   validate(bytes: Uint8Array): boolean;
@@ -85,7 +84,7 @@ function registerAnew(): void {
 const moduleOfBackend = () => normModule(tf.backend() as unknown as WasmBackend);
 
 describe('wasm', () => {
-  test('binary.ts is what assembly/build.mjs makes of norm_loops.ts', () => {
+  test('binary.ts is what assembly/build.mjs makes of norm_passes.ts', () => {
     const build = path.join(__dirname, '../../../assembly/build.mjs');
     const {stdout, stderr} = spawnSync(process.execPath, [build, '--print'], {
       encoding: 'utf8',

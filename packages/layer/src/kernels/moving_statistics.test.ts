@@ -1,8 +1,8 @@
 /** The kernel of the moving statistics against the composed one, on every backend. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {MOVING_STATISTICS, type MovingStatisticsAttrs} from '../kernel.js';
-import {runKernel} from '../run_kernel.js';
+import {MOVING_STATISTICS, type MovingStatisticsAttrs} from './kernel.js';
+import {runKernel} from './run_kernel.js';
 
 const attrs: MovingStatisticsAttrs = {
   rule: 'exponential',

@@ -1,9 +1,60 @@
 /**
- * The loops in plain JavaScript. They work in float64, and round once at the end. Each goes
- * over the array in runs, so that what belongs to the channel stays in registers.
+ * The passes of batch normalization over arrays: two that read, two that write, which is the
+ * least traffic there can be. Those in JavaScript go over an array in runs, so that what belongs
+ * to the channel stays in registers; wasm/simd_passes.ts has others.
  */
 import type {ChannelView} from '../channel_view.js';
-import type {Loops, Upstream} from './loops.js';
+
+/** scale·(x − mean) + offset: one value of each a channel. */
+export interface Affine {
+  mean: Float64Array;
+  scale: Float64Array;
+  offset: Float64Array;
+}
+
+/** What an activation lets through: values in these bounds, which it cuts off all others to. */
+export type Bounds = readonly [low: number, high: number];
+
+/**
+ * dz = dy·activation′: dy where the activation let y through, 0 elsewhere. Without y the
+ * activation is linear, and dz is dy.
+ */
+export interface Upstream {
+  dy: Float32Array;
+  y?: Float32Array;
+  bounds: Bounds;
+}
+
+/** The passes over arrays of one view (channel_view.ts). */
+export interface Passes {
+  /** The mean and the biased variance of each channel. */
+  moments(x: Float32Array): Record<'mean' | 'variance', Float64Array>;
+
+  /** y = activation(scale·(x − mean) + offset + shortcut). */
+  normalize(
+    y: Float32Array,
+    x: Float32Array,
+    affine: Affine,
+    shortcut: Float32Array | undefined,
+    bounds: Bounds,
+  ): void;
+
+  /** Σdz, Σx′ and Σdz·x′ of each channel, with x′ = x − mean. */
+  gradSums(
+    upstream: Upstream,
+    x: Float32Array,
+    mean: Float32Array,
+  ): Record<'sumDz' | 'sumX' | 'sumDzX', Float64Array>;
+
+  /** dx = dzScale·dz + scale·(x − mean) + offset, and dz, where it is asked for. */
+  inputGrad(
+    dx: Float32Array,
+    dz: Float32Array | undefined,
+    upstream: Upstream,
+    x: Float32Array,
+    affine: Affine & {dzScale: Float64Array},
+  ): void;
+}
 
 /** How many values a block has: few enough for three arrays of them to stay in the cache. */
 const BLOCK_SIZE = 8192;
@@ -32,7 +83,7 @@ function forEachRun(
   }
 }
 
-/** dz, in `target` where it is given; a loop of its own, as a condition slows others down. */
+/** dz, in `target` where it is given; a pass of its own, as a condition slows others down. */
 function outputGrad(
   {dy, y, bounds: [low, high]}: Upstream,
   target?: Float32Array,
@@ -46,7 +97,8 @@ function outputGrad(
   return dz;
 }
 
-export const plainLoops = (view: ChannelView): Loops => ({
+/** The passes in plain JavaScript: in float64, rounded once at the end. */
+export const javaScriptPasses = (view: ChannelView): Passes => ({
   moments(x) {
     const [outer, channels, inner] = view;
     const sums = new Float64Array(channels);

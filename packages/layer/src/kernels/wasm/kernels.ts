@@ -1,10 +1,8 @@
-/** The kernels of the `wasm` backend: loops over its heap, where the tensors are. */
-import {arraysOf, type Host} from '../arrays/host.js';
-import {loopKernels} from '../arrays/index.js';
-import {plainLoops} from '../arrays/plain_loops.js';
-import type {WasmBackend} from './backend.js';
-import {normModule} from './module.js';
-import {scratchBytes, simdLoops} from './simd_loops.js';
+/** The kernels of the `wasm` backend: passes over its heap, where the tensors are. */
+import {arrayKernels, arraysOf, type Host} from '../arrays/kernels.js';
+import {javaScriptPasses} from '../arrays/passes.js';
+import {normModule, type WasmBackend} from './module.js';
+import {scratchBytes, simdPasses} from './simd_passes.js';
 
 const host: Host = (backend, inputs, like, view, compute) => {
   const heap = backend as WasmBackend;
@@ -22,11 +20,11 @@ const host: Host = (backend, inputs, like, view, compute) => {
     // Not before all is on the heap: arrays over it become empty when it grows.
     const arrays = arraysOf(inputs, tensor => heap.typedArrayFromHeap(tensor));
     const results = outputs.map(tensor => heap.typedArrayFromHeap(tensor));
-    const loops =
+    const passes =
       module === null
-        ? plainLoops(view)
-        : simdLoops(module, wasm.HEAPU8.buffer, scratch, view);
-    compute(arrays, results, loops);
+        ? javaScriptPasses(view)
+        : simdPasses(module, wasm.HEAPU8.buffer, scratch, view);
+    compute(arrays, results, passes);
   } catch (error) {
     for (const {dataId} of outputs) heap.disposeData(dataId);
     throw error;
@@ -36,4 +34,4 @@ const host: Host = (backend, inputs, like, view, compute) => {
   return outputs;
 };
 
-export const wasmKernels = loopKernels(host);
+export const wasmKernels = arrayKernels(host);

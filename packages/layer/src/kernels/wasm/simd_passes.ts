@@ -1,25 +1,52 @@
-/** The loops as WebAssembly with SIMD; assembly/norm_loops.ts has them. */
+/**
+ * The passes as WebAssembly with SIMD; assembly/norm_passes.ts has them. The module sees a view
+ * by lanes, of which it computes four at once.
+ */
+import type {Affine, Bounds, Passes} from '../arrays/passes.js';
 import type {ChannelView} from '../channel_view.js';
-import type {Affine, Bounds, Loops} from '../arrays/loops.js';
-import {lanesOf} from './lanes.js';
-import {valueArrays, type Loop, type NormModule, type ValueArray} from './module.js';
+import {valueArrays, type NormModule, type Pass, type ValueArray} from './module.js';
 
-/** The most parameters, in float32, and sums, in float64, that a loop has of each lane. */
+interface Lanes {
+  /** The view as the module gets it. */
+  view: ChannelView;
+  count: number;
+  channelOf(lane: number): number;
+}
+
+/**
+ * Where the channels come last, a lane is a channel. If their number is not a multiple of four,
+ * two or four rows are taken as one, where that leaves none over. Elsewhere each channel has
+ * four lanes, for values that are next to each other.
+ */
+function lanesOf(view: ChannelView): Lanes {
+  const [outer, channels, inner] = view;
+  if (inner > 1) return {view, count: 4 * channels, channelOf: lane => lane >> 2};
+  const rows = channels % 4 === 0 ? 1 : channels % 2 === 0 ? 2 : 4;
+  const joined = outer % rows === 0 ? rows : 1;
+  const count = joined * channels;
+  return {
+    view: [outer / joined, count, 1],
+    count,
+    channelOf: lane => lane % channels,
+  };
+}
+
+/** The most parameters, in float32, and sums, in float64, that a pass has of each lane. */
 const PARAMS = 4;
 const SUMS = 3;
 
-/** How much memory the loops need for what they have of each lane. */
+/** How much memory the passes need for what they have of each lane. */
 export function scratchBytes(view: ChannelView): number {
   return lanesOf(view).count * (4 * PARAMS + 8 * SUMS);
 }
 
-/** Loops over arrays in the module's memory, `buffer`, with scratchBytes(view) at `scratch`. */
-export function simdLoops(
+/** Passes over arrays in the module's memory, `buffer`, with scratchBytes(view) at `scratch`. */
+export function simdPasses(
   module: NormModule,
   buffer: ArrayBufferLike,
   scratch: number,
   view: ChannelView,
-): Loops {
+): Passes {
   const [outer, channels, inner] = view;
   const lanes = lanesOf(view);
   const sums = new Float64Array(buffer, scratch, SUMS * lanes.count);
@@ -30,7 +57,7 @@ export function simdLoops(
   );
 
   function run(
-    loop: Loop,
+    pass: Pass,
     arrays: Partial<Record<ValueArray, Float32Array>>,
     [low, high]: Bounds = [0, 0],
   ): void {
@@ -39,7 +66,7 @@ export function simdLoops(
     module.sums.value = sums.byteOffset;
     module.low.value = low;
     module.high.value = high;
-    module[loop](...lanes.view);
+    module[pass](...lanes.view);
   }
 
   function setParams(...all: ArrayLike<number>[]): void {

@@ -1,18 +1,18 @@
 /**
- * The loops of batch normalization as a WebAssembly module with SIMD: the counterpart of
- * src/kernels/loops/plain_loops.ts, in AssemblyScript. It has no memory of its own: it is
- * linked to the memory of TensorFlow.js's wasm backend, keeps nothing there, and gets the
- * addresses of all that it reads and writes.
+ * The passes of batch normalization as a WebAssembly module with SIMD: the counterpart of
+ * src/kernels/arrays/passes.ts, in AssemblyScript. It has no memory of its own: it is linked to
+ * the memory of TensorFlow.js's wasm backend, keeps nothing there, and gets the addresses of all
+ * that it reads and writes.
  *
- * What is per channel comes and goes by lane, as simd_loops.ts prepares it: where the channels
- * come last, lane i is channel i; elsewhere each channel has four lanes. The arrays of such
- * values follow each other in `params`, as float32, and in `sums`, as float64.
+ * What is per channel comes and goes by lane, as src/kernels/wasm/simd_passes.ts prepares it:
+ * where the channels come last, lane i is channel i; elsewhere each channel has four lanes. The
+ * arrays of such values follow each other in `params`, as float32, and in `sums`, as float64.
  */
 
 /** Bytes of a block: few enough for what all columns read of it to stay in the cache. */
 const BLOCK: usize = 16384;
 
-/** The loops, each over four lanes, or over one where fewer are left. */
+/** The passes, each over four lanes, or over one where fewer are left. */
 const MOMENTS = 0;
 const NORMALIZE = 1;
 const GRAD_SUMS = 2;
@@ -20,7 +20,7 @@ const INPUT_GRAD = 3;
 
 /* eslint prefer-const: off */
 
-/** The arguments of all loops, set before a call: addresses, 0 where there is no array. */
+/** The arguments of all passes, set before a call: addresses, 0 where there is no array. */
 export let x: usize = 0;
 export let y: usize = 0;
 export let dy: usize = 0;
@@ -72,7 +72,7 @@ export function inputGrad(outer: usize, channels: usize, inner: usize): void {
  * `start` to before `end`. Where the channels come last, blocks of rows are gone over once
  * for each four of them; elsewhere the values of a channel are adjacent.
  */
-function walk(loop: i32, outer: usize, channels: usize, inner: usize): void {
+function walk(pass: i32, outer: usize, channels: usize, inner: usize): void {
   if (inner == 1) {
     lanes = channels;
     const row = channels << 2;
@@ -82,9 +82,9 @@ function walk(loop: i32, outer: usize, channels: usize, inner: usize): void {
       const end = min(start + block, size);
       let lane: usize = 0;
       for (; lane + 4 <= channels; lane += 4) {
-        visitFour(loop, lane, start + (lane << 2), end, row);
+        visitFour(pass, lane, start + (lane << 2), end, row);
       }
-      for (; lane < channels; ++lane) visitOne(loop, lane, start + (lane << 2), end, row);
+      for (; lane < channels; ++lane) visitOne(pass, lane, start + (lane << 2), end, row);
     }
   } else {
     lanes = channels << 2;
@@ -93,8 +93,8 @@ function walk(loop: i32, outer: usize, channels: usize, inner: usize): void {
     let start: usize = 0;
     for (let o: usize = 0; o < outer; ++o) {
       for (let lane: usize = 0; lane < lanes; lane += 4) {
-        visitFour(loop, lane, start, start + whole, 16);
-        visitOne(loop, lane, start + whole, start + run, 4);
+        visitFour(pass, lane, start, start + whole, 16);
+        visitOne(pass, lane, start + whole, start + run, 4);
         start += run;
       }
     }
@@ -102,22 +102,22 @@ function walk(loop: i32, outer: usize, channels: usize, inner: usize): void {
 }
 
 function visitFour(
-  loop: i32,
+  pass: i32,
   lane: usize,
   start: usize,
   end: usize,
   stride: usize,
 ): void {
-  if (loop == MOMENTS) momentsOfFour(lane, start, end, stride);
-  else if (loop == NORMALIZE) normalizeFour(lane, start, end, stride);
-  else if (loop == GRAD_SUMS) gradSumsOfFour(lane, start, end, stride);
+  if (pass == MOMENTS) momentsOfFour(lane, start, end, stride);
+  else if (pass == NORMALIZE) normalizeFour(lane, start, end, stride);
+  else if (pass == GRAD_SUMS) gradSumsOfFour(lane, start, end, stride);
   else inputGradOfFour(lane, start, end, stride);
 }
 
-function visitOne(loop: i32, lane: usize, start: usize, end: usize, stride: usize): void {
-  if (loop == MOMENTS) momentsOfOne(lane, start, end, stride);
-  else if (loop == NORMALIZE) normalizeOne(lane, start, end, stride);
-  else if (loop == GRAD_SUMS) gradSumsOfOne(lane, start, end, stride);
+function visitOne(pass: i32, lane: usize, start: usize, end: usize, stride: usize): void {
+  if (pass == MOMENTS) momentsOfOne(lane, start, end, stride);
+  else if (pass == NORMALIZE) normalizeOne(lane, start, end, stride);
+  else if (pass == GRAD_SUMS) gradSumsOfOne(lane, start, end, stride);
   else inputGradOfOne(lane, start, end, stride);
 }
 

@@ -15,7 +15,7 @@ import {consistentStatistics} from './consistent_statistics.js';
 import {setWeightsByName, weightsByName} from './copy_layer.js';
 import {overrideCall, type Call} from '../override_call.js';
 import {asChannelView} from '../kernels/composed/per_channel.js';
-import {moments} from '../kernels/composed/training.js';
+import {moments} from '../kernels/composed/kernels.js';
 import {PooledMoments, type Moments} from './pooled_moments.js';
 import {checkBatches, eachBatch, inputsIn, type Batches} from './recalibrated_batches.js';
 

@@ -1,18 +1,14 @@
 /** The arguments of ResBatchNorm. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-import type {Adjustment} from './norm/normalize_batch.js';
-import type {RenormClipping} from './norm/renorm_correction.js';
+import type {ActivationName} from './norm/epilogue.js';
+import type {Adjustment, RenormClipping} from './norm/variants.js';
 
 /** tfjs-layers does not export the types of its arguments by name. */
 type LayerArgs = NonNullable<ConstructorParameters<typeof tfl.layers.Layer>[0]>;
 export type BuiltInArgs = NonNullable<
   Parameters<typeof tfl.layers.batchNormalization>[0]
 >;
-
-export type ActivationName = NonNullable<
-  Parameters<typeof tfl.layers.activation>[0]
->['activation'];
 
 export interface ResBatchNormArgs extends LayerArgs {
   /** The axis of the channels, which is not normalized over; never 0. Default −1. */

@@ -1,7 +1,6 @@
-export {batchNormTraining} from './norm/batch_norm_training.js';
-export type {BatchNormOptions, NormalizedBatch} from './norm/batch_norm_training.js';
-export type {Adjustment} from './norm/normalize_batch.js';
-export type {RenormClipping} from './norm/renorm_correction.js';
+export {batchNormTraining} from './norm/batch_norm.js';
+export type {BatchNormOptions, NormalizedBatch} from './norm/batch_norm.js';
+export type {Adjustment, RenormClipping} from './norm/variants.js';
 export {foldBatchNorm} from './models/fold.js';
 export type {FoldedModel} from './models/fold.js';
 export {freezeBatchNorm, unfreezeBatchNorm} from './models/freeze.js';

@@ -2,11 +2,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {ArgumentObjects} from './argument_objects.js';
-import {batchNormInference} from './norm/batch_norm_inference.js';
+import {batchNormInference} from './norm/batch_norm.js';
 import {checkCall, type CallOptions} from './norm/check_call.js';
-import {normalizeBatch} from './norm/normalize_batch.js';
-import {residualEnd, type ResidualEnd} from './norm/epilogue.js';
-import {weigh} from './norm/weighting.js';
+import {epilogueOf, type Epilogue} from './norm/epilogue.js';
+import {normalizeBatch} from './norm/variants.js';
+import {withMomentWeights} from './norm/weighted_moments.js';
 import {channelAxis} from './kernels/channel_view.js';
 import {checkArgs} from './check_args.js';
 import {checkInputShapes, checkInputType} from './call.js';
@@ -65,7 +65,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
 
   private readonly options: LayerOptions;
   private readonly objects: ArgumentObjects;
-  private readonly end: ResidualEnd;
+  private readonly epilogue: Epilogue;
 
   private gamma: tfl.LayerVariable | null = null;
   private beta: tfl.LayerVariable | null = null;
@@ -84,7 +84,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
     super(checked);
     this.options = optionsOf(checked);
     this.objects = new ArgumentObjects(checked);
-    this.end = residualEnd(this.options.activation);
+    this.epilogue = epilogueOf(this.options.activation);
     this.supportsMasking = true;
   }
 
@@ -242,9 +242,9 @@ export class ResBatchNorm extends tfl.layers.Layer {
       axis,
       epsilon,
       shortcut: shortcut && float32(shortcut),
-      activation: this.end.fused,
+      activation: this.epilogue.fused,
     });
-    return this.end.afterFused(y);
+    return this.epilogue.afterFused(y);
   }
 
   private normalizeByBatch(
@@ -253,13 +253,13 @@ export class ResBatchNorm extends tfl.layers.Layer {
   ): tf.Tensor {
     const {options, moving} = this;
     const {gamma, beta} = this.affine();
-    const weighed =
+    const weighted =
       x.size > 0
-        ? weigh(float32(x), mask, batchWeights)
-        : {x: float32(x), weighting: null};
-    const {y, mean, variance, count} = normalizeBatch(weighed.x, gamma, beta, {
+        ? withMomentWeights(float32(x), mask, batchWeights)
+        : {x: float32(x), momentWeights: null};
+    const {y, mean, variance, count} = normalizeBatch(weighted.x, gamma, beta, {
       ...options,
-      weighting: weighed.weighting,
+      momentWeights: weighted.momentWeights,
       renorm: options.renorm
         ? {
             mean: moving!.read('renorm_mean'),
@@ -268,7 +268,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
           }
         : null,
       shortcut: shortcut && float32(shortcut),
-      end: this.end,
+      epilogue: this.epilogue,
     });
     if (moving !== null && x.size > 0) {
       takeStatistics({

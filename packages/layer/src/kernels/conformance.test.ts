@@ -12,8 +12,8 @@ import {
 } from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {batchNormInference} from '../norm/batch_norm_inference.js';
-import {batchNormTraining, type BatchNormOptions} from '../norm/batch_norm_training.js';
+import {batchNormInference} from '../norm/batch_norm.js';
+import {batchNormTraining, type BatchNormOptions} from '../norm/batch_norm.js';
 import {
   ACTIVATED_TRAINING,
   fusedActivations,

@@ -2,10 +2,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {batchNormTraining} from '../norm/batch_norm_training.js';
+import {batchNormTraining} from '../norm/batch_norm.js';
 import {checkCall} from '../norm/check_call.js';
-import {weightedMoments} from '../norm/weighted_moments.js';
-import {weigh} from '../norm/weighting.js';
+import {weightedMoments, withMomentWeights} from '../norm/weighted_moments.js';
 import {describe, ValueError} from '../errors.js';
 import {batchNorms, isBuiltInBatchNorm, type BatchNormInModel} from '../batch_norms.js';
 import {unbiased} from '../moving/unbiased.js';
@@ -198,9 +197,10 @@ function momentsOf(
     // A model passes a list on; a wrapper a tensor, with a mask that is not the layer's.
     const isApplied = Array.isArray(inputs);
     const call = checkCall(layer, inputs, {mask, virtualBatchSize: null, isApplied});
-    const {x, weighting} = weigh(tf.cast(call.x, 'float32'), call.mask, null);
-    if (weighting !== null) {
-      return {...weightedMoments(x, axis, weighting)};
+    const float32 = tf.cast(call.x, 'float32');
+    const {x, momentWeights} = withMomentWeights(float32, call.mask, null);
+    if (momentWeights !== null) {
+      return {...weightedMoments(x, axis, momentWeights)};
     }
     const {mean, variance} = moments(asChannelView(x, axis));
     return {

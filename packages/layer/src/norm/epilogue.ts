@@ -1,12 +1,17 @@
+/** What follows the norm: the end of a residual block, y = activation(norm + shortcut). */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {activate, activationGrad} from '../kernels/composed/kernels.js';
 import {isFusedActivation, type FusedActivation} from '../kernels/kernel.js';
-import type {ActivationName} from '../arguments.js';
 
-/** The end of a residual block, y = activation(x + shortcut), where the shortcut may be null. */
-export interface ResidualEnd {
+/** The activations of tfjs-layers, which does not export the type of their names. */
+export type ActivationName = NonNullable<
+  Parameters<typeof tfl.layers.activation>[0]
+>['activation'];
+
+/** y = activation(x + shortcut), where the shortcut may be null. */
+export interface Epilogue {
   /** The activation that a kernel of the norm applies, after adding the shortcut. */
   fused: FusedActivation;
   /** What is left to do after that. */
@@ -15,8 +20,8 @@ export interface ResidualEnd {
   apply(x: tf.Tensor, shortcut: tf.Tensor | null): tf.Tensor;
 }
 
-/** The end of a residual block by the name that its activation has in tfjs-layers. */
-export function residualEnd(name: ActivationName): ResidualEnd {
+/** The epilogue by the name that its activation has in tfjs-layers. */
+export function epilogueOf(name: ActivationName): Epilogue {
   if (isFusedActivation(name)) {
     return {
       fused: name,

@@ -14,7 +14,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 
 import {setThreadedWasmBackend} from '../../../../wasm-training/src/node_threads.js';
-import {batchNormTraining} from '../../norm/batch_norm_training.js';
+import {batchNormTraining} from '../../norm/batch_norm.js';
 import {normModule, type WasmBackend} from './module.js';
 
 declare const WebAssembly: {

@@ -8,7 +8,7 @@ import {
 } from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {batchNormTraining} from '../../norm/batch_norm_training.js';
+import {batchNormTraining} from '../../norm/batch_norm.js';
 
 const tensors: Record<string, (values: Float32Array, shape: number[]) => tf.Tensor> = {
   'not uploaded yet': (values, shape) => tf.tensor(values, shape),

@@ -8,7 +8,7 @@ import {
 } from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {batchNormTraining} from './batch_norm_training.js';
+import {batchNormTraining} from './batch_norm.js';
 
 const sizeOf = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
 

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {composedKernels} from './composed/kernels.js';
 import {cpuKernels} from './arrays/cpu.js';
 import {kernelNames, type Kernel, type KernelName, type Kernels} from './kernel.js';
-import {tensorflowKernels} from './tensorflow/index.js';
+import {tensorflowKernels} from './tensorflow/kernels.js';
 import {wasmKernels} from './wasm/kernels.js';
 import {webglKernels} from './webgl/index.js';
 import {webgpuKernels} from './webgpu/index.js';

@@ -1,10 +1,83 @@
-/** The ops of TensorFlow that the kernels are made of. */
-import {util, type Tensor, type TensorInfo} from '@tensorflow/tfjs-core';
+/** The backend of tfjs-node, and the ops of TensorFlow that the kernels are made of. */
+import {
+  util,
+  type BackendValues,
+  type DataId,
+  type Tensor,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
 
+import {channelView} from '../channel_view.js';
 import type {FusedActivation} from '../kernel.js';
-import type {OpAttr, TensorFlowBackend} from './backend.js';
-import type {Affine, Statistics} from './norm_strategy.js';
-import type {BatchNormView} from './op_view.js';
+
+type AttrType =
+  | 'TF_ATTR_BOOL'
+  | 'TF_ATTR_FLOAT'
+  | 'TF_ATTR_STRING'
+  | 'TF_ATTR_TYPE'
+  | 'TF_FLOAT'
+  | 'TF_INT32';
+
+/** An attribute of an op of TensorFlow. */
+interface OpAttr {
+  name: string;
+  type: number;
+  value: number | boolean | string;
+}
+
+/**
+ * What of tfjs-node's backend is used; naming it so spares the dependency on its packages. The
+ * tensors that it returns belong to the tidy around the call.
+ */
+export interface TensorFlowBackend {
+  isUsingGpuDevice: boolean;
+  /** TensorFlow's numbers for types. */
+  binding: Record<AttrType, number>;
+  executeSingleOutput(op: string, attrs: OpAttr[], inputs: TensorInfo[]): Tensor;
+  executeMultipleOutputs(
+    op: string,
+    attrs: OpAttr[],
+    inputs: TensorInfo[],
+    numOutputs: number,
+  ): Tensor[];
+  readSync(dataId: DataId): BackendValues;
+  write(values: BackendValues, shape: number[], dtype: TensorInfo['dtype']): DataId;
+  disposeData(dataId: DataId): boolean;
+  incRef(dataId: DataId): void;
+}
+
+/** The values of a float32 tensor. On a GPU it waits for all that was asked of it before. */
+export function read(backend: TensorFlowBackend, {dataId}: TensorInfo): Float32Array {
+  return backend.readSync(dataId) as Float32Array;
+}
+
+export type Affine = Record<'gamma' | 'beta', TensorInfo>;
+export type Statistics = Record<'mean' | 'variance', TensorInfo>;
+
+/** A tensor as TensorFlow's ops of batch normalization take it: of rank 4 or 5. */
+interface OpView {
+  shape: number[];
+  dataFormat: 'NHWC' | 'NCHW' | 'NDHWC' | 'NCDHW';
+}
+
+/** A view, and the epsilon that the ops are given with it. */
+export interface BatchNormView extends OpView {
+  epsilon: number;
+}
+
+/** The shape itself where the ops can take it, as a reshape is one more op. */
+export function opView(shape: number[], axis: number): OpView {
+  const {length: rank} = shape;
+  const isLast = axis === rank - 1;
+  if (rank === 4 && isLast) return {shape, dataFormat: 'NHWC'};
+  if (rank === 4 && axis === 1) return {shape, dataFormat: 'NCHW'};
+  if (rank === 5 && isLast) return {shape, dataFormat: 'NDHWC'};
+  if (rank === 5 && axis === 1) return {shape, dataFormat: 'NCDHW'};
+  const [outer, channels, inner] = channelView(shape, axis);
+  return inner === 1
+    ? {shape: [outer, 1, 1, channels], dataFormat: 'NHWC'}
+    : {shape: [outer, channels, inner, 1], dataFormat: 'NCHW'};
+}
 
 /** What both ops of batch normalization have in common. */
 function batchNormAttrs(

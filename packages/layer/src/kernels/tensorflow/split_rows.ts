@@ -1,32 +1,36 @@
 /**
- * Batch normalization over x as [rows/parts, parts·channels], each channel in parts: rows that
- * fill the vector units, and sums so short that they are exact. What comes out of a part is
- * put together here in float64; on the CPU, to read it is a copy and no wait.
+ * Batch normalization over rows that are split into parts, x being [rows/parts, parts·channels]:
+ * wide enough to fill the vector units, and few enough for exact sums. What comes out of the
+ * parts of a channel is put together here in float64; on the CPU, to read it is a copy and no
+ * wait.
  */
 import {tensor1d, type Tensor, type TensorInfo} from '@tensorflow/tfjs-core';
 
 import {channelView} from '../channel_view.js';
 import type {NormAttrs} from '../kernel.js';
-import {read, type TensorFlowBackend} from './backend.js';
-import type {Affine, NormWay, Statistics} from './norm_strategy.js';
-import type {BatchNormView} from './op_view.js';
 import {
   add,
   inferenceNorm,
+  read,
   replace,
   reshape,
   takeShape,
   trainingNorm,
   trainingNormGrad,
+  type Affine,
+  type BatchNormView,
+  type Statistics,
+  type TensorFlowBackend,
 } from './ops.js';
+import type {Strategy} from './whole_rows.js';
 
 type Floats = Float32Array | Float64Array;
 
-/** Of an x with nothing after the channels but sizes of 1; `parts` divides the number of its rows. */
-export function folded(parts: number): NormWay {
+/** For an x with nothing after the channels but sizes of 1; `parts` divides its number of rows. */
+export function splitRows(parts: number): Strategy {
   return {
     training(backend, x, affine, attrs) {
-      const view = foldedView(x, parts, attrs);
+      const view = splitView(x, parts, attrs);
       const xView = reshape(backend, x, view.shape);
       const any = tensor1d(new Float32Array(view.shape[3]));
       const [y, , , ...ofParts] = trainingNorm(
@@ -59,7 +63,7 @@ export function folded(parts: number): NormWay {
      */
     gradient(backend, {dy, x, gamma, mean, variance}, _reserve, attrs) {
       const {epsilon} = attrs;
-      const view = foldedView(x, parts, attrs);
+      const view = splitView(x, parts, attrs);
       const [dyView, xView] = [dy, x].map(tensor => reshape(backend, tensor, view.shape));
       const statistics = repeatEach(backend, {mean, variance}, parts);
       const gammas = repeat(read(backend, gamma), parts);
@@ -96,7 +100,7 @@ export function folded(parts: number): NormWay {
     },
 
     inference(backend, x, perChannel, attrs) {
-      const view = foldedView(x, parts, attrs);
+      const view = splitView(x, parts, attrs);
       const y = inferenceNorm(
         backend,
         reshape(backend, x, view.shape),
@@ -108,7 +112,7 @@ export function folded(parts: number): NormWay {
   };
 }
 
-function foldedView(
+function splitView(
   {shape}: TensorInfo,
   parts: number,
   {axis, epsilon}: NormAttrs,

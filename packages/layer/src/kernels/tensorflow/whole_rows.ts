@@ -1,16 +1,54 @@
-import type {NormWay} from './norm_strategy.js';
-import {opView} from './op_view.js';
+/**
+ * What a strategy of normalizing is, and the plain one: TensorFlow's ops over x as it is, each
+ * row of channels whole.
+ */
+import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
+
+import type {NormAttrs} from '../kernel.js';
 import {
   inferenceNorm,
+  opView,
   reshape,
   scale,
   takeShape,
   trainingNorm,
   trainingNormGrad,
+  type Affine,
+  type Statistics,
+  type TensorFlowBackend,
 } from './ops.js';
 
-/** The ops that TensorFlow has for batch normalization, over x as it is. */
-export const direct: NormWay = {
+/**
+ * One way to normalize, without shortcut and activation. What it returns, and what it makes
+ * besides, belongs to the tidy around the call.
+ */
+export interface Strategy {
+  /** The reserve is for `gradient`; only that of a GPU is not empty. */
+  training(
+    backend: TensorFlowBackend,
+    x: TensorInfo,
+    affine: Affine,
+    attrs: NormAttrs,
+  ): Record<'y' | 'mean' | 'variance', Tensor> & {reserve: Tensor[]};
+
+  /** → dx, dgamma, dbeta. */
+  gradient(
+    backend: TensorFlowBackend,
+    inputs: Record<'dy' | 'x' | 'gamma', TensorInfo> & Statistics,
+    reserve: TensorInfo[],
+    attrs: NormAttrs,
+  ): Tensor[];
+
+  /** → y. */
+  inference(
+    backend: TensorFlowBackend,
+    x: TensorInfo,
+    perChannel: Affine & Statistics,
+    attrs: NormAttrs,
+  ): Tensor;
+}
+
+export const wholeRows: Strategy = {
   training(backend, x, affine, {axis, epsilon}) {
     const view = {...opView(x.shape, axis), epsilon};
     const xView = reshape(backend, x, view.shape);

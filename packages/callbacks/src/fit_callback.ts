@@ -1,9 +1,8 @@
-/** What the callbacks of this package have in common. */
+/** What the callbacks of this package have in common: errors without leaks, and the logs. */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {ValueError} from './errors.js';
-import {yieldIfDue} from './event_loop_yield.js';
 import {countStep, progressOf} from './progress.js';
 import type {TrainingPosition} from './progress.js';
 
@@ -162,4 +161,34 @@ export abstract class FitCallback extends tfl.Callback {
       this.model.stopTraining = true;
     }
   }
+}
+
+/** What `fit` puts into the logs of a step beside the loss and the metrics. */
+const NO_METRICS = ['batch', 'size'];
+
+/** The loss and the metrics, read back from the device. */
+export async function readLogs(logs: FitLogs): Promise<Record<string, number>> {
+  const names = Object.keys(logs).filter(name => !NO_METRICS.includes(name));
+  const values = await Promise.all(names.map(name => logValue(logs[name])));
+  return Object.fromEntries(names.map((name, i) => [name, values[i]]));
+}
+
+export async function logValue(log: FitLogs[string]): Promise<number> {
+  return typeof log === 'number' ? log : (await log.data())[0];
+}
+
+/** How often tfjs-layers itself lets the event loop run. */
+const YIELD_MS = 125;
+
+// Shared by all callbacks of a program: one of them yielding is enough.
+let lastYield = -Infinity;
+
+/**
+ * Lets timers and frames run during `fit`. tfjs-layers does so itself only as long as no
+ * instance of a callback is passed to `fit`, so each callback of this package has to.
+ */
+async function yieldIfDue(): Promise<void> {
+  if (tf.util.now() - lastYield < YIELD_MS) return;
+  await tf.nextFrame();
+  lastYield = tf.util.now();
 }

@@ -1,8 +1,7 @@
 /** The quantity that a callback watches, and which of two values of it is the better one. */
-import {argumentError, checkText} from './callback_arguments.js';
+import {argumentError, checkText} from './arguments.js';
 import {ValueError} from './errors.js';
-import type {FitLogs} from './fit_callback.js';
-import {logValue} from './logs.js';
+import {logValue, type FitLogs} from './fit_callback.js';
 
 export type MonitorMode = 'auto' | 'min' | 'max';
 

@@ -71,7 +71,7 @@ test('MovingStatisticsSummary sees the layers of other copies', async () => {
     verbose: 0,
     callbacks: [
       otherTfl.callbacks.earlyStopping({monitor: 'loss'}),
-      new MovingStatisticsSummary(series),
+      new MovingStatisticsSummary({writer: series}),
     ],
   });
   expect(model.layers[1]).not.toBeInstanceOf(tfl.layers.Layer);

@@ -6,13 +6,12 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {
   EarlyStopping,
-  ModelCheckpoint,
   MovingStatisticsSummary,
   PhaseGapCheck,
   ProgressBar,
-  resume,
   UpdateOpsCheck,
 } from '../src';
+import {eventFiles, ModelCheckpoint, resume} from '../src/node';
 import {makeBatch} from './models';
 
 /** One of each and tfjs's own, none of which stops the training. */
@@ -36,7 +35,10 @@ export class AllCallbacks {
     this.all = [
       this.updateOps,
       this.phaseGap,
-      new MovingStatisticsSummary(this.logdir, {everySteps: everySteps.summary}),
+      new MovingStatisticsSummary({
+        writer: eventFiles(this.logdir),
+        everySteps: everySteps.summary,
+      }),
       new ModelCheckpoint({
         path: this.checkpoints,
         keep: 2,

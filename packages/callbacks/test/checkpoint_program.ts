@@ -13,7 +13,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 
-import {resume} from '../src';
+import {resume} from '../src/node';
 import {train} from './checkpointed_training';
 
 const [command, folder] = process.argv.slice(2);

@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import {ResBatchNorm} from '@resbatchnorm/layer';
 
-import {hasCheckpoints, ModelCheckpoint, remainingBatches, resume} from '../src';
+import {remainingBatches} from '../src';
+import {hasCheckpoints, ModelCheckpoint, resume} from '../src/node';
 
 export const stepsPerEpoch = 7;
 

@@ -7,8 +7,8 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {fit, nameOf, useFolder} from '../../test/checkpoint_folder';
 import {compile, denseModel, resBatchNorm} from '../../test/models';
-import {CheckpointError, hasCheckpoints, ModelCheckpoint, resume} from '..';
-import type {ModelCheckpointArgs} from '..';
+import {CheckpointError, hasCheckpoints, ModelCheckpoint, resume} from '../node';
+import type {ModelCheckpointArgs} from '../node';
 
 /** Fails the n-th call from now that writes something, with the code; null: none. */
 let fault: {callsLeft: number; code: string} | null = null;

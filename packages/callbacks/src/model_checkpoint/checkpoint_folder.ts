@@ -12,21 +12,18 @@
  * removed, so one that has its name is whole, whenever the process is killed. The checksums
  * are for what happens to it later.
  */
+import {createHash} from 'node:crypto';
 import {
-  createHash,
-  dirname,
-  join,
   mkdir,
   mkdtemp,
   open,
   readdir,
   readFile,
   rename,
-  resolve,
   rm,
   rmdir,
-} from '../node_files.js';
-import {DamageError, reasonOf} from './checkpoint_error.js';
+} from 'node:fs/promises';
+import {dirname, join, resolve} from 'node:path';
 
 const CONTENT = [
   'checkpoint.json',
@@ -43,6 +40,14 @@ const LEFTOVER = /^\.checkpoint-(\d{8,}\.tmp|probe-\w{6})$/;
 /** What is in a checkpoint, by file name. */
 export type CheckpointContent = Record<(typeof CONTENT)[number], Uint8Array>;
 
+/** A checkpoint that could not be saved, or none that could be loaded. */
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError';
+}
+
+/** Why a checkpoint is not whole. Another one may be. */
+export class DamageError extends Error {}
+
 export class CheckpointFolder {
   /** The absolute path. */
   readonly path: string;
@@ -51,7 +56,6 @@ export class CheckpointFolder {
   private damaged: readonly string[] = [];
   private hasWarned = false;
 
-  /** @throws ValueError in a browser. */
   constructor(path: string) {
     this.path = resolve(path);
   }
@@ -233,4 +237,26 @@ export function checkpointName(number: number): string {
 
 export function numberOf(name: string): number {
   return Number(name.slice(name.indexOf('-') + 1));
+}
+
+const reasons: Record<string, string> = {
+  EACCES: 'permission is denied',
+  EDQUOT: 'the disk quota is used up',
+  EEXIST: 'something of that name is there',
+  EFBIG: 'the file is larger than is allowed',
+  EIO: 'the disk reported an error',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open in the system',
+  ENOENT: 'it is missing',
+  ENOSPC: 'no space is left on the disk',
+  ENOTDIR: 'a part of the path is no folder',
+  EPERM: 'permission is denied',
+  EROFS: 'the file system can only be read',
+};
+
+/** Why a call of the file system failed, in words and by its code. */
+export function reasonOf(error: unknown): string {
+  const {code, message} = error as {code?: string; message?: string};
+  if (code === undefined) return message ?? String(error);
+  return code in reasons ? `${reasons[code]} (${code})` : `${message}`;
 }

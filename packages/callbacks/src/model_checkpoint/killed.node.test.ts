@@ -16,7 +16,7 @@ import '@tensorflow/tfjs-layers';
 
 import {bundleProgram} from '../../test/bundle_program';
 import {batchOf, bitsOf, makeModel} from '../../test/checkpointed_training';
-import {resume} from '..';
+import {resume} from '../node';
 
 const kills = Number(process.env.CHECKPOINT_KILLS ?? 20);
 const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));

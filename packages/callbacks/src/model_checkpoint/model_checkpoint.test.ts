@@ -7,8 +7,9 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {fit, nameOf, useFolder} from '../../test/checkpoint_folder';
 import {compile, denseModel, resBatchNorm} from '../../test/models';
-import {hasCheckpoints, ModelCheckpoint, resume, UpdateOpsCheck} from '..';
-import type {ModelCheckpointArgs} from '..';
+import {UpdateOpsCheck} from '..';
+import {hasCheckpoints, ModelCheckpoint, resume} from '../node';
+import type {ModelCheckpointArgs} from '../node';
 
 const folder = useFolder();
 

@@ -1,3 +1,6 @@
+/** The callback that saves a training, so that it can be gone on with. */
+import {randomUUID} from 'node:crypto';
+
 import type * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
@@ -7,18 +10,29 @@ import {
   checkBoolean,
   checkText,
   checkWholeNumber,
-} from '../callback_arguments.js';
-import {FitCallback} from '../fit_callback.js';
-import type {FitLogs} from '../fit_callback.js';
-import {Monitor} from '../monitor.js';
-import type {MonitorMode} from '../monitor.js';
-import {randomUUID} from '../node_files.js';
-import {CheckpointError, reasonOf} from './checkpoint_error.js';
-import {CheckpointFolder, checkpointName, numberOf} from './checkpoint_folder.js';
-import {progressOf, setProgress} from '../progress.js';
-import type {BestCheckpoint, Progress, TrainingPosition} from '../progress.js';
-import {checkWeightNames, decodeManifest, encodeTraining} from './training_state.js';
-import type {TrainingState} from './training_state.js';
+} from '../arguments.js';
+import {FitCallback, type FitLogs} from '../fit_callback.js';
+import {Monitor, type MonitorMode} from '../monitor.js';
+import {
+  progressOf,
+  setProgress,
+  type BestCheckpoint,
+  type Progress,
+  type TrainingPosition,
+} from '../progress.js';
+import {
+  CheckpointError,
+  CheckpointFolder,
+  checkpointName,
+  numberOf,
+  reasonOf,
+} from './checkpoint_folder.js';
+import {
+  checkWeightNames,
+  decodeManifest,
+  encodeTraining,
+  type TrainingState,
+} from './training_state.js';
 
 export interface ModelCheckpointArgs {
   /**
@@ -95,7 +109,6 @@ const ARGUMENTS = [
  * A training that does not go on from the checkpoints in `path` is not started, so that
  * forgetting `resume` does not cost them. A training may have several folders, such as one
  * for the latest and one for the best: resumed from one, it knows the others as its own.
- * Needs Node.
  *
  * @throws ValueError if an argument is wrong or the monitored quantity is missing, where that
  *     is needed: with `saveBestOnly`, or where `monitor` was given. CheckpointError if a
@@ -118,7 +131,7 @@ export class ModelCheckpoint extends FitCallback {
   /** Whether the epoch has had a step in this process: its logs are empty if not. */
   private hasSteps = false;
 
-  /** @throws ValueError if an argument is unknown, missing or wrong; in a browser. */
+  /** @throws ValueError if an argument is unknown, missing or wrong. */
   constructor(args: ModelCheckpointArgs) {
     super();
     checkArguments(NAME, args, ARGUMENTS);

@@ -4,8 +4,8 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {fit, useFolder} from '../../test/checkpoint_folder';
 import {compile, denseModel, encoder, makeBatch, resBatchNorm} from '../../test/models';
-import {ModelCheckpoint, resume} from '..';
-import type {ModelCheckpointArgs} from '..';
+import {ModelCheckpoint, resume} from '../node';
+import type {ModelCheckpointArgs} from '../node';
 
 const folder = useFolder();
 

@@ -10,7 +10,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {CheckpointError} from './checkpoint_error.js';
+import {CheckpointError} from './checkpoint_folder.js';
 
 export interface OptimizerState {
   className: string;

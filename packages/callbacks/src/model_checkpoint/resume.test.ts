@@ -8,7 +8,8 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {compile, denseModel, encoder, kinds, lossOf, makeBatch} from '../../test/models';
 import type {Batch} from '../../test/models';
-import {ModelCheckpoint, remainingBatches, resume} from '..';
+import {remainingBatches} from '..';
+import {ModelCheckpoint, resume} from '../node';
 import type {BatchDataset} from '..';
 
 let path: string;

@@ -1,14 +1,22 @@
+/** Goes on with a training from its checkpoints. */
 import type * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {argumentError, checkArguments, checkText} from '../callback_arguments.js';
-import {CheckpointError, DamageError, reasonOf} from './checkpoint_error.js';
-import {CheckpointFolder} from './checkpoint_folder.js';
-import type {CheckpointContent} from './checkpoint_folder.js';
-import {setProgress} from '../progress.js';
-import type {BestCheckpoint, TrainingPosition} from '../progress.js';
-import {decodeManifest, decodeTraining} from './training_state.js';
-import type {Loss, Metrics} from './training_state.js';
+import {argumentError, checkArguments, checkText} from '../arguments.js';
+import {setProgress, type BestCheckpoint, type TrainingPosition} from '../progress.js';
+import {
+  CheckpointError,
+  CheckpointFolder,
+  DamageError,
+  reasonOf,
+  type CheckpointContent,
+} from './checkpoint_folder.js';
+import {
+  decodeManifest,
+  decodeTraining,
+  type Loss,
+  type Metrics,
+} from './training_state.js';
 
 export interface ResumeOptions {
   /**
@@ -96,8 +104,8 @@ export async function resume(
 /**
  * Whether the folder has a checkpoint, whole or not, so that `resume` has something to load.
  *
- * @throws CheckpointError if the folder can't be read, ValueError if `path` is no text or in a
- *     browser.
+ * @throws CheckpointError if the folder can't be read, ValueError if `path` is not a string or
+ *     is empty.
  */
 export async function hasCheckpoints(path: string): Promise<boolean> {
   checkText('hasCheckpoints', 'path', path);

@@ -6,7 +6,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {fit, nameOf, useFolder} from '../../test/checkpoint_folder';
 import {compile, denseModel} from '../../test/models';
-import {ModelCheckpoint, resume} from '..';
+import {ModelCheckpoint, resume} from '../node';
 
 const folder = useFolder();
 const latest = () => join(folder(), 'latest');

@@ -13,14 +13,8 @@ import {
   makeBatch,
   resBatchNorm,
 } from '../../test/models';
-import {
-  EarlyStopping,
-  ModelCheckpoint,
-  remainingBatches,
-  resume,
-  UpdateOpsCheck,
-  UpdateOpsError,
-} from '..';
+import {EarlyStopping, remainingBatches, UpdateOpsCheck, UpdateOpsError} from '..';
+import {ModelCheckpoint, resume} from '../node';
 import type {BatchDataset} from '..';
 
 const folder = useFolder();

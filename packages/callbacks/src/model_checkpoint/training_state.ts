@@ -2,13 +2,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {CheckpointError} from './checkpoint_error.js';
-import type {CheckpointContent} from './checkpoint_folder.js';
-import {readOptimizer, writeOptimizer} from './optimizer_state.js';
-import type {OptimizerState} from './optimizer_state.js';
 import type {BestCheckpoint, TrainingPosition} from '../progress.js';
-import {readTrainableFlags, writeTrainableFlags} from './trainable_flags.js';
-import type {TrainableFlags} from './trainable_flags.js';
+import {CheckpointError, type CheckpointContent} from './checkpoint_folder.js';
+import {readOptimizer, writeOptimizer, type OptimizerState} from './optimizer_state.js';
 
 const FORMAT = 'resbatchnorm checkpoint';
 const VERSION = 1;
@@ -20,6 +16,17 @@ export type Metrics = tfl.ModelCompileArgs['metrics'];
 interface Compiled {
   loss: Loss | null;
   metrics: Metrics | null;
+}
+
+/**
+ * What of a model is frozen. A saved topology tells that of layers, but neither of models,
+ * which freeze what is in them, nor of single weights.
+ */
+interface TrainableFlags {
+  /** Paths of the models with `trainable === false`; '' is the outermost. */
+  frozenModels: string[];
+  /** Names of the weights that training changes. */
+  trainableWeights: string[];
 }
 
 /** checkpoint.json. */
@@ -189,4 +196,41 @@ function fromJson(bytes: Uint8Array): unknown {
 /** A file's bytes may lie in the middle of a buffer that Node shares among files. */
 function bufferOf(bytes: Uint8Array): ArrayBuffer {
   return bytes.slice().buffer as ArrayBuffer;
+}
+
+function readTrainableFlags(model: tfl.LayersModel): TrainableFlags {
+  return {
+    frozenModels: [...modelsOf(model)]
+      .filter(([, {trainable}]) => trainable === false)
+      .map(([path]) => path),
+    trainableWeights: model.weights
+      .filter(({trainable}) => trainable)
+      .map(({originalName}) => originalName),
+  };
+}
+
+function writeTrainableFlags(
+  model: tfl.LayersModel,
+  {frozenModels, trainableWeights}: TrainableFlags,
+): void {
+  const frozen = new Set(frozenModels);
+  for (const [path, inner] of modelsOf(model)) {
+    if (frozen.has(path)) inner.trainable = false;
+  }
+  // The models' flags have set those of the weights.
+  const trainable = new Set(trainableWeights);
+  for (const weight of model.weights)
+    weight.trainable = trainable.has(weight.originalName);
+}
+
+/** The model and those inside of it, by the names that lead to them. */
+function* modelsOf(
+  model: tfl.layers.Layer,
+  path = '',
+): Generator<[string, tfl.layers.Layer]> {
+  const {layers} = model as tfl.layers.Layer & {layers?: unknown};
+  if (!Array.isArray(layers)) return;
+  yield [path, model];
+  for (const layer of layers as tfl.layers.Layer[])
+    yield* modelsOf(layer, `${path}/${layer.name}`);
 }

@@ -13,6 +13,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import fs from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
@@ -27,14 +28,8 @@ import {
 import {askTensorBoard, findTensorBoard} from '../../test/tensorboard';
 import type {ReadEvent, Reply} from '../../test/tensorboard';
 import {MovingStatisticsSummary} from '..';
-import * as nodeFiles from '../node_files';
-import {histogramOf} from './histogram';
-
-// Its exports can't be replaced otherwise.
-jest.mock('../node_files', () => ({
-  ...jest.requireActual('../node_files'),
-  __esModule: true,
-}));
+import {eventFiles} from '../node';
+import {histogramOf} from './summary';
 
 let root: string;
 
@@ -60,7 +55,10 @@ async function fit(
   ...others: tfl.Callback[]
 ): Promise<void> {
   const {xs, ys} = makeBatch(24);
-  const summary = new MovingStatisticsSummary(logdir, {everySteps: 2});
+  const summary = new MovingStatisticsSummary({
+    writer: eventFiles(logdir),
+    everySteps: 2,
+  });
   await model.fit(xs, ys, {
     epochs: 2,
     batchSize: 8,
@@ -271,13 +269,13 @@ test('a folder that cannot be made is an error before the first step', async () 
 
 test('a disk that fills up ends the training, and leaves whole records', async () => {
   const logdir = join(root, 'full');
-  const {appendFile} = nodeFiles;
+  const {appendFile} = fs;
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
     code: 'ENOSPC',
   });
   let appends = 0;
   let whole = 0;
-  jest.spyOn(nodeFiles, 'appendFile').mockImplementation(async (path, content) => {
+  jest.spyOn(fs, 'appendFile').mockImplementation(async (path, content) => {
     if (++appends < 3) return appendFile(path, content);
     whole = statSync(path as string).size;
     await appendFile(path, (content as Uint8Array).slice(0, 100));

@@ -19,19 +19,18 @@ import {
 } from '../../test/models';
 import type {Batch, Layer} from '../../test/models';
 import {
-  ModelCheckpoint,
   MovingStatisticsSummary,
   remainingBatches,
-  resume,
   SummarySeries,
   UpdateOpsCheck,
 } from '..';
-import type {BatchDataset, Summary, SummarySink} from '..';
-import {histogramOf} from './histogram';
+import {eventFiles, ModelCheckpoint, resume} from '../node';
+import type {BatchDataset, Summary, SummaryWriter} from '..';
+import {histogramOf} from './summary';
 import {statisticsDistance} from '../statistics_distance';
 
 /** Keeps the summaries as they come. */
-class Sink implements SummarySink {
+class Collector implements SummaryWriter {
   readonly summaries: Summary[] = [];
 
   write(summaries: readonly Summary[]): void {
@@ -89,28 +88,28 @@ function columnStatistics(values: ArrayLike<number>) {
 
 describe.each(kinds)('with %s', (className, norm) => {
   test('a summary is due every so many steps and at the end of each epoch', async () => {
-    const sink = new Sink();
-    const summary = new MovingStatisticsSummary(sink, {everySteps: 2});
+    const collector = new Collector();
+    const summary = new MovingStatisticsSummary({writer: collector, everySteps: 2});
     await fit(compile(denseModel(norm({name: 'bn'}))), summary);
     for (const tag of ['bn/moving_mean', 'bn/moving_variance']) {
-      expect(sink.steps(tag)).toEqual([2, 3, 4, 6]);
+      expect(collector.steps(tag)).toEqual([2, 3, 4, 6]);
     }
     for (const tag of ['bn/mean_distance', 'bn/variance_distance', 'batch_loss']) {
-      expect(sink.steps(tag)).toEqual([2, 3, 4, 6]);
+      expect(collector.steps(tag)).toEqual([2, 3, 4, 6]);
     }
-    expect(sink.steps('epoch_loss')).toEqual([0, 1]);
+    expect(collector.steps('epoch_loss')).toEqual([0, 1]);
   });
 
   test('everySteps null leaves the ends of epochs', async () => {
-    const sink = new Sink();
-    const summary = new MovingStatisticsSummary(sink, {everySteps: null});
+    const collector = new Collector();
+    const summary = new MovingStatisticsSummary({writer: collector, everySteps: null});
     await fit(compile(denseModel(norm({name: 'bn'}))), summary);
-    expect(sink.steps('bn/moving_mean')).toEqual([3, 6]);
-    expect(sink.steps('bn/mean_distance')).toEqual([3, 6]);
+    expect(collector.steps('bn/moving_mean')).toEqual([3, 6]);
+    expect(collector.steps('bn/mean_distance')).toEqual([3, 6]);
   });
 
   test('the histograms are those of the weights after the step', async () => {
-    const sink = new Sink();
+    const collector = new Collector();
     const layer = norm({name: 'bn'});
     const model = normFirst(layer);
     const expected: object[] = [];
@@ -123,15 +122,15 @@ describe.each(kinds)('with %s', (className, norm) => {
         });
       }
     }
-    const summary = new MovingStatisticsSummary(sink, {everySteps: 1});
+    const summary = new MovingStatisticsSummary({writer: collector, everySteps: 1});
     await fit(model, [summary, new Recorder()]);
-    const seen = sink.summaries.map(({histograms}) => histograms);
+    const seen = collector.summaries.map(({histograms}) => histograms);
     expect(seen.filter(histograms => 'bn/moving_mean' in histograms)).toEqual(expected);
     expect(expected).toHaveLength(6);
   });
 
   test('the distances are of the batch from the statistics before it', async () => {
-    const sink = new Sink();
+    const collector = new Collector();
     const {xs, ys} = makeBatch(24);
     const values = await xs.data();
     const layer = norm({name: 'bn'});
@@ -141,7 +140,7 @@ describe.each(kinds)('with %s', (className, norm) => {
       batchSize: 8,
       shuffle: false,
       verbose: 0,
-      callbacks: new MovingStatisticsSummary(sink, {everySteps: 1}),
+      callbacks: new MovingStatisticsSummary({writer: collector, everySteps: 1}),
     });
     let moving = {mean: [0, 0, 0], variance: [1, 1, 1]};
     for (let step = 1; step <= 3; step++) {
@@ -149,8 +148,11 @@ describe.each(kinds)('with %s', (className, norm) => {
       const distance = statisticsDistance(batch, moving, 1e-3);
       expect(distance.mean).toBeGreaterThan(0.1);
       // The built-in layer's come from a small change of float32 values.
-      expect(sink.curve('bn/mean_distance')[step]).toBeCloseTo(distance.mean, 3);
-      expect(sink.curve('bn/variance_distance')[step]).toBeCloseTo(distance.variance, 3);
+      expect(collector.curve('bn/mean_distance')[step]).toBeCloseTo(distance.mean, 3);
+      expect(collector.curve('bn/variance_distance')[step]).toBeCloseTo(
+        distance.variance,
+        3,
+      );
       const follow = (old: number[], next: number[]) =>
         old.map((value, i) => value * momentum + next[i] * (1 - momentum));
       moving = {
@@ -161,7 +163,7 @@ describe.each(kinds)('with %s', (className, norm) => {
   });
 
   test('a dataset of unknown size has no distance at the end of its first epoch', async () => {
-    const sink = new Sink();
+    const collector = new Collector();
     const model = compile(denseModel(norm({name: 'bn'})));
     const dataset = {...makeDataset(3), size: null} as unknown as ReturnType<
       typeof makeDataset
@@ -169,10 +171,10 @@ describe.each(kinds)('with %s', (className, norm) => {
     await model.fitDataset(dataset, {
       epochs: 2,
       verbose: 0,
-      callbacks: new MovingStatisticsSummary(sink),
+      callbacks: new MovingStatisticsSummary({writer: collector}),
     });
-    expect(sink.steps('bn/moving_mean')).toEqual([3, 6]);
-    expect(sink.steps('bn/mean_distance')).toEqual([6]);
+    expect(collector.steps('bn/moving_mean')).toEqual([3, 6]);
+    expect(collector.steps('bn/mean_distance')).toEqual([6]);
   });
 
   test('a training that is stopped has histograms of its last step', async () => {
@@ -184,23 +186,25 @@ describe.each(kinds)('with %s', (className, norm) => {
         this.model = model;
       }
     }
-    const sink = new Sink();
+    const collector = new Collector();
     const model = compile(denseModel(norm({name: 'bn'})));
-    await fit(model, [new MovingStatisticsSummary(sink), new Stop()]);
-    expect(sink.steps('bn/moving_mean')).toEqual([2]);
-    expect(sink.steps('bn/mean_distance')).toEqual([]);
+    await fit(model, [new MovingStatisticsSummary({writer: collector}), new Stop()]);
+    expect(collector.steps('bn/moving_mean')).toEqual([2]);
+    expect(collector.steps('bn/mean_distance')).toEqual([]);
   });
 
   test('values that are not finite are counted', async () => {
-    const sink = new Sink();
+    const collector = new Collector();
     const model = compile(denseModel(norm({name: 'bn'})));
     fillWeight(model.layers[1], 'moving_mean', Infinity);
-    await fit(model, new MovingStatisticsSummary(sink), {epochs: 1});
-    expect(sink.curve('bn/moving_mean_non_finite')).toEqual({3: 4});
-    expect(sink.steps('bn/moving_variance_non_finite')).toEqual([]);
-    const histograms = sink.summaries.flatMap(s => s.histograms['bn/moving_mean'] ?? []);
+    await fit(model, new MovingStatisticsSummary({writer: collector}), {epochs: 1});
+    expect(collector.curve('bn/moving_mean_non_finite')).toEqual({3: 4});
+    expect(collector.steps('bn/moving_variance_non_finite')).toEqual([]);
+    const histograms = collector.summaries.flatMap(
+      s => s.histograms['bn/moving_mean'] ?? [],
+    );
     expect(histograms).toEqual([{edges: [], counts: []}]);
-    expect(Number.isFinite(sink.curve('bn/mean_distance')[3])).toBe(false);
+    expect(Number.isFinite(collector.curve('bn/mean_distance')[3])).toBe(false);
   });
 
   test('nothing is read back when no summary is due', async () => {
@@ -220,7 +224,10 @@ describe.each(kinds)('with %s', (className, norm) => {
     };
     try {
       const without = await readsOf(new UpdateOpsCheck());
-      const summary = new MovingStatisticsSummary(new Sink(), {everySteps: 5});
+      const summary = new MovingStatisticsSummary({
+        writer: new Collector(),
+        everySteps: 5,
+      });
       const extra = (await readsOf(summary)).map((count, i) => count - without[i]);
       // Of steps 2 to 6, of which 3, 5 and 6 are due; the end of the epoch counts for step 4.
       expect([extra[0], extra[2] <= 2]).toEqual([0, true]);
@@ -233,7 +240,7 @@ describe.each(kinds)('with %s', (className, norm) => {
 
   test('60 summaries leak nothing', async () => {
     const model = compile(denseModel(norm(), norm()));
-    const summary = new MovingStatisticsSummary(new Sink(), {everySteps: 1});
+    const summary = new MovingStatisticsSummary({writer: new Collector(), everySteps: 1});
     await fit(model, summary);
     const {numTensors} = tf.memory();
     await fit(model, summary, {epochs: 20});
@@ -256,7 +263,7 @@ describe.each(kinds)('with %s', (className, norm) => {
     };
     const before = await leaked(new UpdateOpsCheck());
     // On either side of what fails.
-    const summary = new MovingStatisticsSummary(new Sink(), {everySteps: 1});
+    const summary = new MovingStatisticsSummary({writer: new Collector(), everySteps: 1});
     expect(await leaked(summary)).toBe(before);
     const {numTensors} = tf.memory();
     await expect(fit(model, [new Fails(), summary])).rejects.toThrow('another');
@@ -264,43 +271,45 @@ describe.each(kinds)('with %s', (className, norm) => {
     expect(tf.memory().numTensors - numTensors).toBe(before);
   });
 
-  test('an error of the sink ends the training without a leak', async () => {
+  test('an error of the writer ends the training without a leak', async () => {
     const model = compile(denseModel(norm()));
-    await fit(model, new MovingStatisticsSummary(new Sink()));
+    await fit(model, new MovingStatisticsSummary({writer: new Collector()}));
     const {numTensors} = tf.memory();
     const write = jest.fn().mockRejectedValue(new Error('the disk is full'));
-    const summary = new MovingStatisticsSummary({write}, {everySteps: 2});
+    const summary = new MovingStatisticsSummary({writer: {write}, everySteps: 2});
     await expect(fit(model, summary)).rejects.toThrow('the disk is full');
     expect(write).toHaveBeenCalledTimes(1);
     expect(tf.memory().numTensors).toBe(numTensors);
   });
 
   test('layers that do not move have histograms, and no distance', async () => {
-    const sink = new Sink();
+    const collector = new Collector();
     const frozen = norm({name: 'frozen', trainable: false});
     await fit(
       compile(denseModel(frozen, norm({name: 'bn'}))),
-      new MovingStatisticsSummary(sink),
+      new MovingStatisticsSummary({writer: collector}),
       {epochs: 1},
     );
-    expect(sink.steps('frozen/moving_mean')).toEqual([3]);
+    expect(collector.steps('frozen/moving_mean')).toEqual([3]);
     // The built-in layer moves when it is frozen.
-    expect(sink.steps('frozen/mean_distance')).toEqual(
+    expect(collector.steps('frozen/mean_distance')).toEqual(
       className === 'ResBatchNorm' ? [] : [3],
     );
   });
 });
 
 test('loss and metrics have the names that Keras gives them', async () => {
-  const sink = new Sink();
+  const collector = new Collector();
   const model = denseModel(resBatchNorm({name: 'bn'}));
   model.compile({loss: 'meanSquaredError', optimizer: 'sgd', metrics: ['mae']});
   const {xs, ys} = makeBatch(16);
-  const {history} = await fit(model, new MovingStatisticsSummary(sink), {
+  const {history} = await fit(model, new MovingStatisticsSummary({writer: collector}), {
     validationData: [xs, ys],
   });
   const scalars = new Set(
-    sink.summaries.flatMap(s => Object.keys(s.scalars).map(tag => `${s.run}: ${tag}`)),
+    collector.summaries.flatMap(s =>
+      Object.keys(s.scalars).map(tag => `${s.run}: ${tag}`),
+    ),
   );
   expect([...scalars].sort()).toEqual([
     'train: batch_loss',
@@ -312,8 +321,10 @@ test('loss and metrics have the names that Keras gives them', async () => {
     'validation: epoch_loss',
     'validation: epoch_mae',
   ]);
-  expect(Object.values(sink.curve('epoch_mae'))).toEqual(history.mae);
-  expect(Object.values(sink.curve('epoch_loss', 'validation'))).toEqual(history.val_loss);
+  expect(Object.values(collector.curve('epoch_mae'))).toEqual(history.mae);
+  expect(Object.values(collector.curve('epoch_loss', 'validation'))).toEqual(
+    history.val_loss,
+  );
 });
 
 test('steps that never ended are not observed in the next training', async () => {
@@ -332,7 +343,7 @@ test('steps that never ended are not observed in the next training', async () =>
     }
   }
   const model = compile(denseModel(layer));
-  const summary = new MovingStatisticsSummary(new Sink(), {everySteps: 1});
+  const summary = new MovingStatisticsSummary({writer: new Collector(), everySteps: 1});
   for (let training = 0; training < 3; training++)
     await expect(fit(model, [summary, new Fails()])).rejects.toThrow('of another');
   await fit(model, summary, {epochs: 1});
@@ -340,22 +351,22 @@ test('steps that never ended are not observed in the next training', async () =>
 });
 
 test('a second training goes on counting', async () => {
-  const sink = new Sink();
-  const summary = new MovingStatisticsSummary(sink);
+  const collector = new Collector();
+  const summary = new MovingStatisticsSummary({writer: collector});
   const model = compile(denseModel(resBatchNorm({name: 'bn'})));
   await fit(model, summary);
   await fit(model, summary, {epochs: 1});
-  expect(sink.steps('bn/moving_mean')).toEqual([3, 6, 9]);
-  expect(sink.steps('epoch_loss')).toEqual([0, 1, 2]);
+  expect(collector.steps('bn/moving_mean')).toEqual([3, 6, 9]);
+  expect(collector.steps('epoch_loss')).toEqual([0, 1, 2]);
 });
 
 test('a training that is resumed counts from its first epoch', async () => {
-  const sink = new Sink();
+  const collector = new Collector();
   const model = compile(denseModel(resBatchNorm({name: 'bn'})));
   const args = {initialEpoch: 2, epochs: 4};
-  await fit(model, new MovingStatisticsSummary(sink), args);
-  expect(sink.steps('bn/moving_mean')).toEqual([9, 12]);
-  expect(sink.steps('epoch_loss')).toEqual([2, 3]);
+  await fit(model, new MovingStatisticsSummary({writer: collector}), args);
+  expect(collector.steps('bn/moving_mean')).toEqual([9, 12]);
+  expect(collector.steps('epoch_loss')).toEqual([2, 3]);
 });
 
 test('a training that is resumed in the middle of an epoch goes on from its step', async () => {
@@ -365,25 +376,25 @@ test('a training that is resumed in the middle of an epoch goes on from its step
   await new ModelCheckpoint({path}).save(compile(denseModel(norm)), at);
   const {model, epoch, stepInEpoch} = await resume(path);
   await rm(path, {recursive: true});
-  const sink = new Sink();
+  const collector = new Collector();
   const data = makeDataset(4) as unknown as BatchDataset<Batch>;
   await model.fitDataset(remainingBatches(data, {stepInEpoch}), {
     initialEpoch: epoch,
     epochs: 3,
     verbose: 0,
-    callbacks: new MovingStatisticsSummary(sink, {everySteps: 7}),
+    callbacks: new MovingStatisticsSummary({writer: collector, everySteps: 7}),
   });
-  expect(sink.steps('bn/moving_mean')).toEqual([7, 8, 12]);
+  expect(collector.steps('bn/moving_mean')).toEqual([7, 8, 12]);
   // The last steps of epochs are told beforehand.
-  expect(sink.steps('bn/mean_distance')).toEqual([7, 8, 12]);
+  expect(collector.steps('bn/mean_distance')).toEqual([7, 8, 12]);
 });
 
 test('layers with weights of the same name are told by their paths', async () => {
-  const sink = new Sink();
+  const collector = new Collector();
   const inner = (name: string) => encoder(name, resBatchNorm({name: 'bn'}));
   const model = compile(denseModel(inner('a'), inner('b'), resBatchNorm({name: 'c'})));
-  await fit(model, new MovingStatisticsSummary(sink), {epochs: 1});
-  const tags = new Set(sink.summaries.flatMap(s => Object.keys(s.histograms)));
+  await fit(model, new MovingStatisticsSummary({writer: collector}), {epochs: 1});
+  const tags = new Set(collector.summaries.flatMap(s => Object.keys(s.histograms)));
   expect([...tags].filter(tag => tag.endsWith('moving_mean'))).toEqual([
     'a/bn/moving_mean',
     'b/bn/moving_mean',
@@ -392,16 +403,29 @@ test('layers with weights of the same name are told by their paths', async () =>
 });
 
 test('it works beside others', async () => {
-  const sink = new Sink();
+  const collector = new Collector();
   const check = new UpdateOpsCheck();
   await fit(compile(denseModel(resBatchNorm({name: 'bn'}))), [
-    new MovingStatisticsSummary(sink),
+    new MovingStatisticsSummary({writer: collector}),
     tfl.callbacks.earlyStopping({monitor: 'loss', patience: 5}),
     check,
-    new MovingStatisticsSummary(new SummarySeries()),
+    new MovingStatisticsSummary({writer: new SummarySeries()}),
   ]);
-  expect(sink.steps('bn/mean_distance')).toEqual([3, 6]);
+  expect(collector.steps('bn/mean_distance')).toEqual([3, 6]);
   expect(check.report()).toMatchObject([{steps: 6, updates: 6}]);
+});
+
+test.each([
+  [undefined, 'undefined'],
+  ['logs', '"logs"'],
+  [{}, 'a plain object'],
+  [7, '7'],
+])('%p in place of the writer is an error that says so', (writer, received) => {
+  expect(() => new MovingStatisticsSummary({writer: writer as never})).toThrow(
+    "MovingStatisticsSummary: argument 'writer' must be eventFiles('a folder') of " +
+      '@resbatchnorm/callbacks/node, a SummarySeries, or an object with write(summaries). ' +
+      `Received: ${received}`,
+  );
 });
 
 test.each([
@@ -409,10 +433,9 @@ test.each([
   ['', '""'],
   [{}, 'a plain object'],
   [7, '7'],
-])('%p in place of the folder is an error that says so', (target, received) => {
-  expect(() => new MovingStatisticsSummary(target as unknown as string)).toThrow(
-    'MovingStatisticsSummary: the first argument must be the folder for the event files, ' +
-      `or a SummarySeries. Received: ${received}`,
+])('%p in place of the folder is an error that says so', (folder, received) => {
+  expect(() => eventFiles(folder as unknown as string)).toThrow(
+    `eventFiles: argument 'folder' must be a string that is not empty. Received: ${received}`,
   );
 });
 
@@ -423,16 +446,17 @@ test.each([
   ],
   [{everySteps: 1.5}, 'Received: 1.5'],
   [{everySteps: '2'}, 'Received: "2"'],
-  [{every: 2}, `the arguments are 'everySteps'. Received: "every"`],
+  [{every: 2}, `the arguments are 'writer', 'everySteps'. Received: "every"`],
   [null, 'the arguments must be an object with any of'],
 ])('%p as arguments is an error that says so', (args, message) => {
-  const act = () => new MovingStatisticsSummary(new SummarySeries(), args as object);
+  const writer = new SummarySeries();
+  const act = () => new MovingStatisticsSummary((args && {writer, ...args}) as never);
   expect(act).toThrow(expect.objectContaining({name: 'ValueError'}));
   expect(act).toThrow(message);
 });
 
 test('a model without a batch-norm layer is an error', async () => {
   await expect(
-    fit(compile(denseModel()), new MovingStatisticsSummary(new Sink())),
+    fit(compile(denseModel()), new MovingStatisticsSummary({writer: new Collector()})),
   ).rejects.toThrow('MovingStatisticsSummary: the model');
 });

@@ -1,19 +1,19 @@
 /** The callback that writes how the moving statistics move, for TensorBoard and tfjs-vis. */
 import {findBatchNormLayers} from '../batch_norm_layers.js';
 import type {BatchNormLayer} from '../batch_norm_layers.js';
-import {checkArguments, checkWholeNumber} from '../callback_arguments.js';
-import {describe, ValueError} from '../errors.js';
-import {FitCallback} from '../fit_callback.js';
-import type {FitLogs} from '../fit_callback.js';
-import {readLogs} from '../logs.js';
-import {EventFiles} from './event_files.js';
-import {observeNow, StepObservation} from './step_observation.js';
-import type {Summary, SummarySink} from './summary.js';
-import {watchedLayers} from './watched_layer.js';
+import {argumentError, checkArguments, checkWholeNumber} from '../arguments.js';
+import {FitCallback, readLogs, type FitLogs} from '../fit_callback.js';
+import {observeNow, StepObservation, watchedLayers} from './step_observation.js';
+import type {Summary, SummaryWriter} from './summary.js';
 
 const WHERE = 'MovingStatisticsSummary';
 
 export interface MovingStatisticsSummaryArgs {
+  /**
+   * What takes the summaries: `eventFiles(folder)` of `@resbatchnorm/callbacks/node` for
+   * TensorBoard, a `SummarySeries` for tfjs-vis, or any other object with `write`.
+   */
+  writer: SummaryWriter;
   /**
    * A summary is due every so many training steps, and after the last step of each epoch.
    * Default 100; `null` for the ends of epochs only.
@@ -22,14 +22,16 @@ export interface MovingStatisticsSummaryArgs {
 }
 
 /**
- * Writes what the batch-norm layers of a model go through in `fit` and `fitDataset` to
- * TensorBoard event files, without TensorFlow:
+ * Tells what the batch-norm layers of a model go through in `fit` and `fitDataset`, in Node as
+ * TensorBoard event files, which need no TensorFlow:
  *
- *     const summary = new MovingStatisticsSummary('logs', {everySteps: 50});
+ *     import {eventFiles} from '@resbatchnorm/callbacks/node';
+ *
+ *     const summary = new MovingStatisticsSummary({writer: eventFiles('logs'), everySteps: 50});
  *     await model.fit(x, y, {callbacks: [summary]});
  *     // tensorboard --logdir logs
  *
- * or, in a browser, to the charts of tfjs-vis: see `SummarySeries`.
+ * and anywhere as the charts of tfjs-vis: see `SummarySeries`.
  *
  * | tag | what | over |
  * | --- | --- | --- |
@@ -40,7 +42,7 @@ export interface MovingStatisticsSummaryArgs {
  * | `epoch_loss`, `epoch_…` | the loss and each metric of the epoch, from 0 | epochs |
  *
  * They are the names that the TensorBoard callback of Keras gives, and like there, values of
- * the validation data are in a run of their own: `logdir/train`, `logdir/validation`.
+ * the validation data are in a run of their own: `logs/train`, `logs/validation`.
  *
  * The distances are of the batch of that step, from the moving statistics as they were before
  * it, in units of the normalized output: with the root mean square over the channels,
@@ -61,7 +63,7 @@ export interface MovingStatisticsSummaryArgs {
  * appended at once: what was written stays readable however the training ends.
  */
 export class MovingStatisticsSummary extends FitCallback {
-  private readonly sink: SummarySink;
+  private readonly writer: SummaryWriter;
   private readonly everySteps: number | null;
   private layers: BatchNormLayer[] = [];
   private stepsPerEpoch?: number;
@@ -73,15 +75,20 @@ export class MovingStatisticsSummary extends FitCallback {
   private epoch = -1;
   private observation: StepObservation | null = null;
 
-  /**
-   * @param target The folder to write to, which is made if need be; or what takes the
-   *     summaries, such as a `SummarySeries`.
-   * @throws ValueError if an argument is unknown or wrong.
-   */
-  constructor(target: string | SummarySink, args: MovingStatisticsSummaryArgs = {}) {
+  /** @throws ValueError if an argument is missing, unknown or wrong. */
+  constructor(args: MovingStatisticsSummaryArgs) {
     super();
-    this.sink = sinkOf(target);
-    this.everySteps = everyStepsOf(args);
+    checkArguments(WHERE, args, ['writer', 'everySteps']);
+    const {writer, everySteps = 100} = args;
+    if (typeof writer?.write !== 'function') {
+      const expected =
+        "eventFiles('a folder') of @resbatchnorm/callbacks/node, a SummarySeries, or an " +
+        'object with write(summaries)';
+      throw argumentError(WHERE, 'writer', expected, writer);
+    }
+    if (everySteps !== null) checkWholeNumber(WHERE, 'everySteps', everySteps, 1);
+    this.writer = writer;
+    this.everySteps = everySteps;
   }
 
   protected override async trainBegin(): Promise<void> {
@@ -90,7 +97,7 @@ export class MovingStatisticsSummary extends FitCallback {
     // That of a step that another training began and did not end.
     this.observation?.cancel();
     this.observation = null;
-    await this.sink.begin?.();
+    await this.writer.begin?.();
   }
 
   protected override epochBegin(epoch: number): void {
@@ -117,7 +124,7 @@ export class MovingStatisticsSummary extends FitCallback {
       readLogs(logs),
     ]);
     const all = {...prefixed('batch_', batchLogs), ...scalars};
-    await this.sink.write([this.summary('train', this.step, all, histograms)]);
+    await this.writer.write([this.summary('train', this.step, all, histograms)]);
   }
 
   protected override async epochEnd(epoch: number, logs: FitLogs): Promise<void> {
@@ -131,7 +138,7 @@ export class MovingStatisticsSummary extends FitCallback {
       const {scalars, histograms} = await observeNow(watchedLayers(this.layers));
       summaries.push(this.summary('train', this.step, scalars, histograms));
     }
-    await this.sink.write(summaries);
+    await this.writer.write(summaries);
   }
 
   private summary(
@@ -167,21 +174,4 @@ function prefixed(
   return Object.fromEntries(
     Object.entries(scalars).map(([name, value]) => [prefix + name, value]),
   );
-}
-
-function sinkOf(target: string | SummarySink): SummarySink {
-  if (typeof target === 'string' && target !== '') return new EventFiles(target);
-  const sink = target as SummarySink | null | undefined;
-  if (typeof target !== 'string' && typeof sink?.write === 'function') return target;
-  throw new ValueError(
-    `${WHERE}: the first argument must be the folder for the event files, or a ` +
-      `SummarySeries. Received: ${describe(target)}`,
-  );
-}
-
-function everyStepsOf(args: MovingStatisticsSummaryArgs): number | null {
-  checkArguments(WHERE, args, ['everySteps']);
-  const {everySteps = 100} = args;
-  if (everySteps !== null) checkWholeNumber(WHERE, 'everySteps', everySteps, 1);
-  return everySteps;
 }

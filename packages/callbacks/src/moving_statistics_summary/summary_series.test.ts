@@ -68,7 +68,7 @@ test('it takes the summaries of a training', async () => {
   await model.fit(xs, ys, {
     batchSize: 8,
     verbose: 0,
-    callbacks: new MovingStatisticsSummary(own, {everySteps: 1}),
+    callbacks: new MovingStatisticsSummary({writer: own, everySteps: 1}),
   });
   expect(own.histogramTags).toEqual(['bn/moving_mean', 'bn/moving_variance']);
   expect(own.scalarTags).toEqual([

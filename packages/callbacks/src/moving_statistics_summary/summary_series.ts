@@ -1,7 +1,6 @@
 /** Collects summaries for the charts of tfjs-vis. */
 import {describe, ValueError} from '../errors.js';
-import type {Summary, SummarySink} from './summary.js';
-import type {Histogram} from './histogram.js';
+import type {Histogram, Summary, SummaryWriter} from './summary.js';
 
 type Run = Summary['run'];
 
@@ -19,13 +18,13 @@ export type BarChartData = {index: number; value: number}[];
  * and gives them in the form of tfjs-vis:
  *
  *     const series = new SummarySeries();
- *     await model.fit(x, y, {callbacks: [new MovingStatisticsSummary(series)]});
+ *     await model.fit(x, y, {callbacks: [new MovingStatisticsSummary({writer: series})]});
  *     tfvis.render.linechart(surface, series.lineChart('epoch_loss'));
  *     tfvis.render.barchart(surface, series.barChart('bn_1/moving_mean'));
  *
  * It grows with the training, by some 40 kB a due step for a model of 20 layers.
  */
-export class SummarySeries implements SummarySink {
+export class SummarySeries implements SummaryWriter {
   private readonly summaries: Summary[] = [];
 
   write(summaries: readonly Summary[]): void {

@@ -1,4 +1,5 @@
-/** What a check saw, in words, and the error that says so. */
+/** What a check saw, in words, the error that says so, and what is done with a gap. */
+import {argumentError} from '../arguments.js';
 import type {LayerGap} from './layer_gap.js';
 import type {LossAndMetrics} from './probe.js';
 
@@ -54,5 +55,37 @@ export class PhaseGapError extends Error {
 
   constructor(readonly report: PhaseGapReport) {
     super(formatPhaseGap(report));
+  }
+}
+
+/** The `onGap` argument. */
+export type OnGap = 'throw' | 'warn' | ((report: PhaseGapReport) => void);
+
+export class GapHandler {
+  private isOpen = false;
+
+  constructor(
+    where: string,
+    private readonly onGap: OnGap,
+  ) {
+    if (typeof onGap !== 'function' && !['throw', 'warn'].includes(onGap)) {
+      throw argumentError(where, 'onGap', "'throw', 'warn' or a function", onGap);
+    }
+  }
+
+  /** @throws PhaseGapError, or what the function that was given for this throws. */
+  handle(report: PhaseGapReport): void {
+    const wasOpen = this.isOpen;
+    this.isOpen = report.isGap;
+    if (!report.isGap) return;
+    if (typeof this.onGap === 'function') this.onGap(report);
+    else if (this.onGap === 'throw') throw new PhaseGapError(report);
+    // A gap that stays open for a hundred epochs gives one warning.
+    else if (!wasOpen) console.warn(formatPhaseGap(report));
+  }
+
+  /** Lets a gap that is open be told again. */
+  reset(): void {
+    this.isOpen = false;
   }
 }

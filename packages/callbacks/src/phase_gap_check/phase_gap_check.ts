@@ -3,20 +3,14 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 
 import {findBatchNormLayers} from '../batch_norm_layers.js';
 import type {BatchNormLayer} from '../batch_norm_layers.js';
-import {argumentError, checkArguments, checkWholeNumber} from '../callback_arguments.js';
+import {argumentError, checkArguments, checkWholeNumber} from '../arguments.js';
 import {ValueError} from '../errors.js';
-import {FitCallback} from '../fit_callback.js';
-import type {FitLogs} from '../fit_callback.js';
-import {GapHandler} from './gap_handler.js';
-import type {OnGap} from './gap_handler.js';
-import {layerGap} from './layer_gap.js';
-import type {LayerGap} from './layer_gap.js';
-import type {PhaseGapReport} from './phase_gap.js';
+import {FitCallback, type FitLogs} from '../fit_callback.js';
+import {layerGap, type LayerGap} from './layer_gap.js';
+import {GapHandler, type OnGap, type PhaseGapReport} from './phase_gap.js';
 import {probe} from './probe.js';
-import {checkProbeData} from './probe_data.js';
-import type {ProbeData} from './probe_data.js';
-import {UpdateProgress, updatesOutsideTraining} from './update_progress.js';
-import type {Updates} from './update_progress.js';
+import {checkProbeData, type ProbeData} from './probe_data.js';
+import {UpdateProgress, updatesOutsideTraining, type Updates} from './update_progress.js';
 
 /** Both must be passed for a gap to be one. */
 export interface PhaseGapThreshold {

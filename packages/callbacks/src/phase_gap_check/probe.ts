@@ -8,7 +8,6 @@ import type {Statistics} from '../statistics_distance.js';
 import {probeBatches} from './probe_data.js';
 import type {ProbeBatch, ProbeData, ProbeSize} from './probe_data.js';
 import {inTrainingMode} from './training_mode.js';
-import {WeightedMean} from './weighted_mean.js';
 
 /** The loss and each metric, by the names that `fit` gives them. */
 export type LossAndMetrics = Record<string, number>;
@@ -99,6 +98,34 @@ class ProbeMeans {
     const ofLayers = [...this.statistics.values()];
     const all = ofLayers.flatMap(({mean, variance}) => [mean, variance]);
     [this.training, this.inference, ...all].forEach(mean => mean.dispose());
+  }
+}
+
+/** The weighted mean of tensors of one shape, kept on the device until it is read. */
+class WeightedMean {
+  private sum: tf.Tensor | null = null;
+  private weight = 0;
+
+  /** May be called inside of any tidy. */
+  add(tensor: tf.Tensor, weight: number): void {
+    const previous = this.sum;
+    this.sum = tf.tidy(() => {
+      const term = tf.mul(tensor, weight);
+      return tf.keep(previous === null ? term : tf.add(previous, term));
+    });
+    previous?.dispose();
+    this.weight += weight;
+  }
+
+  /** Undefined if nothing was added. */
+  async read(): Promise<number[] | undefined> {
+    const values = await this.sum?.data();
+    return values && Array.from(values, value => value / this.weight);
+  }
+
+  dispose(): void {
+    this.sum?.dispose();
+    this.sum = null;
   }
 }
 

@@ -6,8 +6,11 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import {compile, denseModel, makeBatch, makeDataset} from '../../test/models';
 import type {Batch} from '../../test/models';
-import {ModelCheckpoint, ProgressBar, remainingBatches, resume} from '..';
+import {ProgressBar, remainingBatches} from '..';
 import type {BatchDataset, ProgressBarArgs} from '..';
+import {ModelCheckpoint, resume} from '../node';
+import {bar, duration, integer, quantity} from './format';
+import {RunningMeans} from './progress_bar';
 
 class Recorder {
   text = '';
@@ -177,4 +180,34 @@ test.each<[string, unknown]>([
   ],
 ])('%s', (message, args) => {
   expect(() => new ProgressBar(args as ProgressBarArgs)).toThrow(message);
+});
+
+test('means over the examples of all steps that were added', async () => {
+  const means = new RunningMeans();
+  await means.add({batch: 0, size: 8, loss: 3, acc: tf.scalar(0.25)});
+  await means.add({batch: 1, size: 4, loss: 0, acc: tf.scalar(1)});
+  expect(means.get()).toEqual({loss: 2, acc: 0.5});
+});
+
+describe('numbers', () => {
+  test('integer', () => expect(integer(12345.4)).toBe('12,345'));
+
+  test.each([
+    [0.4, '0:00'],
+    [83.4, '1:23'],
+    [3725, '1:02:05'],
+    [Infinity, '?:??'],
+  ])('duration of %d s', (seconds, text) => expect(duration(seconds)).toBe(text));
+
+  test.each([
+    [0, '0.0000'],
+    [0.123456, '0.1235'],
+    [1.2e-7, '1.20e-7'],
+    [NaN, 'NaN'],
+  ])('quantity %d', (value, text) => expect(quantity(value)).toBe(text));
+
+  test('bar', () => {
+    expect(bar(0.5)).toBe('██████████░░░░░░░░░░');
+    expect(bar(1.2)).toBe('████████████████████');
+  });
 });

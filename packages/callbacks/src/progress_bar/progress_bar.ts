@@ -1,12 +1,16 @@
 /** The callback that shows how far a training is. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {argumentError, checkArguments} from '../callback_arguments.js';
-import {FitCallback, type FitLogs} from '../fit_callback.js';
-import {readLogs} from '../logs.js';
+import {argumentError, checkArguments} from '../arguments.js';
+import {FitCallback, logValue, readLogs, type FitLogs} from '../fit_callback.js';
 import {bar, duration, integer, quantity} from './format.js';
-import {standardOutput, type OutputStream} from './output_stream.js';
-import {RunningMeans} from './running_means.js';
+
+/** A part of Node's streams; `isTTY` says that it is a terminal, `columns` how wide. */
+export interface OutputStream {
+  write(text: string): unknown;
+  isTTY?: boolean;
+  columns?: number;
+}
 
 export interface ProgressBarArgs {
   /** Where to write. Default: the standard output; in a browser the console. */
@@ -168,4 +172,33 @@ export class ProgressBar extends FitCallback {
     const left = (epochsLeft * this.examplesInEpoch) / fraction / perSecond;
     return [`${rate} examples/s`, `${duration(left)} left`];
   }
+}
+
+/** Means of the quantities in the logs of steps, weighted by the examples in each step. */
+export class RunningMeans {
+  private examples = 0;
+  private means: Record<string, number> = {};
+
+  /** Reads the logs of a step back from the device. */
+  async add(logs: FitLogs): Promise<void> {
+    const size = await logValue(logs.size ?? 1);
+    this.examples += size;
+    for (const [name, value] of Object.entries(await readLogs(logs))) {
+      const mean = this.means[name] ?? 0;
+      this.means[name] = mean + ((value - mean) * size) / this.examples;
+    }
+  }
+
+  get(): Record<string, number> {
+    return {...this.means};
+  }
+}
+
+// Node's types do not know that it may be missing.
+declare const process: {stdout?: OutputStream} | undefined;
+
+/** The program's standard output; in a browser its console, which takes whole lines. */
+export function standardOutput(): OutputStream {
+  const stdout = typeof process === 'undefined' ? undefined : process.stdout;
+  return stdout ?? {write: text => console.log(text.trimEnd())};
 }

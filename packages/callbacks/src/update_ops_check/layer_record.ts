@@ -1,11 +1,13 @@
 /** What the check has seen of one batch-norm layer so far. */
-import {isFrozen, updateCounts} from '../batch_norm_layers.js';
-import type {BatchNormLayer} from '../batch_norm_layers.js';
-import {compareSnapshots, takeSnapshot} from './layer_snapshot.js';
-import type {LayerSnapshot} from './layer_snapshot.js';
-import {checkStatistics} from './statistics_check.js';
-import {skippedAsNonFinite} from './violations.js';
-import type {Finding} from './violations.js';
+import {findWeight, isFrozen, updateCounts} from '../batch_norm_layers.js';
+import type {BatchNormLayer, Layer} from '../batch_norm_layers.js';
+import {compareSnapshots, takeSnapshot, type LayerSnapshot} from './layer_snapshot.js';
+import {
+  negativeVariance,
+  nonFiniteStatistics,
+  skippedAsNonFinite,
+  type Finding,
+} from './violations.js';
 
 /** A line of `check.report()`. */
 export interface LayerReport {
@@ -103,4 +105,52 @@ export class LayerRecord {
       violations,
     };
   }
+}
+
+/** Reads moving statistics back and says what is wrong with their values. */
+async function checkStatistics(layer: Layer): Promise<Finding[]> {
+  const [mean, variance] = await Promise.all([
+    readWeight(layer, 'moving_mean'),
+    readWeight(layer, 'moving_variance'),
+  ]);
+  const findings: Finding[] = [];
+  for (const [name, values] of Object.entries({
+    moving_mean: mean,
+    moving_variance: variance,
+  })) {
+    const bad = values.filter(value => !Number.isFinite(value)).length;
+    if (bad > 0) findings.push(nonFiniteStatistics(name, bad, values.length));
+  }
+  const negative = variance.filter(value => value < 0 && Number.isFinite(value));
+  if (negative.length > 0) {
+    const lowest = negative.reduce((a, b) => Math.min(a, b));
+    findings.push(negativeVariance(lowest, negative.length, variance.length));
+  }
+  return findings;
+}
+
+async function readWeight(layer: Layer, name: string): Promise<number[]> {
+  const values = await findWeight(layer, name)?.read().data();
+  return Array.from(values ?? []);
+}
+
+/** What became of the update ops of all layers, in one line. */
+export function summaryOf(report: readonly LayerReport[]): string {
+  const total = (of: (layer: LayerReport) => number) =>
+    report.reduce((sum, layer) => sum + of(layer), 0);
+  const steps = Math.max(0, ...report.map(layer => layer.steps));
+  const updates = total(layer => layer.updates);
+  const layers = `${report.length} ${report.length === 1 ? 'layer' : 'layers'}`;
+  const inSteps = `${integer(steps)} ${steps === 1 ? 'step' : 'steps'}`;
+  const run = `${integer(updates)} updates run`;
+  const skipped = `${integer(total(layer => layer.skippedUpdates ?? 0))} skipped as non-finite`;
+  const counts =
+    report.length * steps === updates
+      ? `${layers} × ${inSteps} = ${run}`
+      : `${layers}, ${inSteps}, ${run}`;
+  return `${counts}, ${skipped}`;
+}
+
+function integer(value: number): string {
+  return value.toLocaleString('en');
 }

@@ -4,15 +4,16 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 
 import {findBatchNormLayers} from '../batch_norm_layers.js';
 import type {Layer} from '../batch_norm_layers.js';
-import {describe, ValueError} from '../errors.js';
+import {argumentError, checkArguments} from '../arguments.js';
 import {FitCallback} from '../fit_callback.js';
-import {LayerRecord} from './layer_record.js';
-import type {LayerReport} from './layer_record.js';
+import {LayerRecord, summaryOf, type LayerReport} from './layer_record.js';
 import type {LayerSnapshot} from './layer_snapshot.js';
-import {summaryOf} from './summary.js';
-import {ViolationHandler} from './violation_handler.js';
-import type {OnViolation} from './violation_handler.js';
-import type {Finding, UpdateOpsViolation} from './violations.js';
+import {
+  ViolationHandler,
+  type Finding,
+  type OnViolation,
+  type UpdateOpsViolation,
+} from './violations.js';
 
 export interface UpdateOpsCheckArgs {
   /**
@@ -67,7 +68,9 @@ export class UpdateOpsCheck extends FitCallback {
   /** @throws ValueError if an argument is unknown or wrong. */
   constructor(args: UpdateOpsCheckArgs = {}) {
     super();
-    this.handler = new ViolationHandler(onViolationOf(args));
+    checkArguments('UpdateOpsCheck', args, ['onViolation']);
+    const {onViolation = 'throw'} = args;
+    this.handler = new ViolationHandler(onViolation);
   }
 
   protected override trainBegin(): void {
@@ -105,10 +108,8 @@ export class UpdateOpsCheck extends FitCallback {
    */
   step<T>(model: tfl.LayersModel, fn: () => T): T {
     if (typeof fn !== 'function') {
-      throw new ValueError(
-        `UpdateOpsCheck.step: argument 'fn' must be a function that does one training step. ` +
-          `Received: ${describe(fn)}`,
-      );
+      const expected = 'a function that does one training step';
+      throw argumentError('UpdateOpsCheck.step', 'fn', expected, fn);
     }
     const before = takeSnapshots(this.recordsOf(model, 'UpdateOpsCheck.step'));
     const firstTensorId = nextTensorId();
@@ -184,23 +185,6 @@ export class UpdateOpsCheck extends FitCallback {
 
 function takeSnapshots(records: LayerRecord[]): Snapshots {
   return new Map(records.map(record => [record, record.snapshot()]));
-}
-
-function onViolationOf(args: UpdateOpsCheckArgs): OnViolation {
-  if (typeof args !== 'object' || args === null) {
-    throw new ValueError(
-      `UpdateOpsCheck: the arguments must be an object such as {onViolation: 'throw'}. ` +
-        `Received: ${describe(args)}`,
-    );
-  }
-  const {onViolation = 'throw', ...unknown} = args;
-  const [key] = Object.keys(unknown);
-  if (key !== undefined) {
-    throw new ValueError(
-      `UpdateOpsCheck: the only argument is 'onViolation'. Received: ${describe(key)}`,
-    );
-  }
-  return onViolation;
 }
 
 function toViolations(

@@ -1,3 +1,4 @@
+/** The callback that stops a training which has ceased to get better. */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
@@ -6,11 +7,9 @@ import {
   checkArguments,
   checkBoolean,
   checkWholeNumber,
-} from '../callback_arguments.js';
-import {FitCallback} from '../fit_callback.js';
-import type {FitLogs} from '../fit_callback.js';
-import {Monitor} from '../monitor.js';
-import type {MonitorMode} from '../monitor.js';
+} from './arguments.js';
+import {FitCallback, type FitLogs} from './fit_callback.js';
+import {Monitor, type MonitorMode} from './monitor.js';
 
 export interface EarlyStoppingArgs {
   /** The quantity to watch: a key of the logs of an epoch. Default 'val_loss'. */

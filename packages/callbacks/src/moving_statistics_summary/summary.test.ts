@@ -1,6 +1,6 @@
 import {normalValues} from '@resbatchnorm/testing/reference';
 
-import {histogramOf} from './histogram';
+import {histogramOf} from './summary';
 
 /** The definition: bucket i holds what is in [edge i, edge i + 1), the last one its end too. */
 function countsBetween(values: number[], edges: number[]): number[] {

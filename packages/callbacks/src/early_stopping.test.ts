@@ -9,9 +9,9 @@ import {
   makeBatch,
   makeDataset,
   resBatchNorm,
-} from '../../test/models';
-import {EarlyStopping, remainingBatches, UpdateOpsCheck} from '..';
-import type {EarlyStoppingArgs} from '..';
+} from '../test/models';
+import {EarlyStopping, remainingBatches, UpdateOpsCheck} from '.';
+import type {EarlyStoppingArgs} from '.';
 
 /** Gives each epoch one of the values, and keeps the weights that it ended with. */
 class Epochs extends tfl.Callback {

@@ -1,14 +1,19 @@
-/** The arguments of ResBatchNorm. */
-import type * as tfl from '@tensorflow/tfjs-layers';
+/**
+ * The arguments of ResBatchNorm: what each is, its default, what it may be by itself, and how it
+ * is saved. A new argument is a field of ResBatchNormArgs and a line of one of the two tables.
+ */
+import type {serialization} from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
 
 import type {ActivationName} from './norm/epilogue.js';
 import type {Adjustment, RenormClipping} from './norm/variants.js';
 
+// There in every runtime, and in neither of the type libraries that they share.
+declare const console: {warn(message: string): void};
+
 /** tfjs-layers does not export the types of its arguments by name. */
 type LayerArgs = NonNullable<ConstructorParameters<typeof tfl.layers.Layer>[0]>;
-export type BuiltInArgs = NonNullable<
-  Parameters<typeof tfl.layers.batchNormalization>[0]
->;
+type BuiltInArgs = NonNullable<Parameters<typeof tfl.layers.batchNormalization>[0]>;
 
 export interface ResBatchNormArgs extends LayerArgs {
   /** The axis of the channels, which is not normalized over; never 0. Default −1. */
@@ -88,27 +93,213 @@ export interface ResBatchNormArgs extends LayerArgs {
   gammaConstraint?: BuiltInArgs['gammaConstraint'];
 }
 
-/** The arguments that the layer itself goes by, all of them there. */
-export type LayerOptions = ReturnType<typeof optionsOf>;
+/** What an argument may be. */
+export interface Rule {
+  /** In words, for messages. */
+  expected: string;
+  accepts(value: unknown): boolean;
+}
 
-/** What was given, and the defaults for the rest. */
-export function optionsOf(args: ResBatchNormArgs) {
+/** One of the arguments that the layer itself goes by, and saves. */
+interface Option<T> extends Rule {
+  default: T;
+}
+
+function option<T>(
+  defaultValue: T,
+  expected: string,
+  accepts: Rule['accepts'],
+): Option<T> {
+  return {default: defaultValue, expected, accepts};
+}
+
+export const flag = (value: boolean) => option(value, 'true or false', isBoolean);
+
+export const options = {
+  axis: option(-1, 'an integer other than 0, which is the axis of the batch', isAxis),
+  momentum: option<number | null>(
+    0.9,
+    'a number from 0 to 1, the weight of the old value, or null',
+    orNull(isFraction),
+  ),
+  epsilon: option(1e-3, 'a number greater than 0', v => isFinite(v) && v > 0),
+  center: flag(true),
+  scale: flag(true),
+  nonFiniteUpdates: option<'skip' | 'propagate'>(
+    'skip',
+    "'skip' or 'propagate'",
+    value => value === 'skip' || value === 'propagate',
+  ),
+  unbiasedMovingVariance: flag(false),
+  trackMovingStatistics: flag(true),
+  renorm: flag(false),
+  renormClipping: option<RenormClipping | null>(
+    null,
+    'an object of rmin, rmax and dmax, none of them negative, or null',
+    orNull(isClipping),
+  ),
+  renormMomentum: option(0.99, 'a number from 0 to 1', isFraction),
+  virtualBatchSize: option<number | null>(
+    null,
+    'a positive integer, or null',
+    orNull(isPositiveInteger),
+  ),
+  zeroDebiasMovingMean: flag(false),
+  adjustment: option<Adjustment | null>(
+    null,
+    'a function from a shape to a scale and an offset, or null',
+    orNull(value => typeof value === 'function'),
+  ),
+  activation: option<ActivationName>(
+    'linear',
+    'the name of an activation',
+    isActivationName,
+  ),
+};
+
+/** The arguments that the layer itself goes by, all of them there. */
+export type LayerOptions = {
+  [Name in keyof typeof options]: (typeof options)[Name]['default'];
+};
+
+/** What was given, and the defaults for the rest. Null may have a meaning of its own. */
+export function optionsOf(args: ResBatchNormArgs): LayerOptions {
+  const entries = Object.entries(options).map(([name, {default: value}]) => {
+    const given = args[name as keyof LayerOptions];
+    return [name, given === undefined ? value : given];
+  });
+  return Object.fromEntries(entries) as LayerOptions;
+}
+
+/** The arguments that are objects or name one; the built-in batch normalization has them, too. */
+export const objectArguments = [
+  'betaInitializer',
+  'gammaInitializer',
+  'movingMeanInitializer',
+  'movingVarianceInitializer',
+  'betaRegularizer',
+  'gammaRegularizer',
+  'betaConstraint',
+  'gammaConstraint',
+] as const;
+
+export type ObjectArgument = (typeof objectArguments)[number];
+
+/** What they are once names and configs are resolved. */
+type Parsed = {
+  [Name in ObjectArgument]: Exclude<ResBatchNormArgs[Name], string | undefined>;
+};
+
+export type Initializer = Parsed['gammaInitializer'];
+
+/**
+ * tfjs-layers does not export what turns a name or a config into such an object. Its own batch
+ * normalization takes the same arguments with the same defaults, so one of those, never
+ * built, parses them here and serializes them again.
+ */
+export class ArgumentObjects {
+  private readonly builtIn: tfl.layers.Layer;
+
+  constructor(args: ResBatchNormArgs) {
+    this.builtIn = parser(pick(args as object));
+  }
+
+  get parsed(): Parsed {
+    return this.builtIn as unknown as Parsed;
+  }
+
+  getConfig(): serialization.ConfigDict {
+    return pick(this.builtIn.getConfig());
+  }
+}
+
+/** The built-in layer, of a name of its own, so that it takes no number from the user's layers. */
+export function parser(args: BuiltInArgs): tfl.layers.Layer {
+  return tfl.layers.batchNormalization({...args, name: 'parser'});
+}
+
+function pick<T extends object>(from: T): T {
+  return Object.fromEntries(
+    Object.entries(from).filter(([name]) =>
+      objectArguments.includes(name as ObjectArgument),
+    ),
+  ) as T;
+}
+
+/** The options as they are saved, in a form that JSON keeps. */
+export function savedOptions(
+  layer: string,
+  {adjustment, renormClipping, renormMomentum, ...options}: LayerOptions,
+): serialization.ConfigDict {
+  if (adjustment !== null) {
+    console.warn(
+      `ResBatchNorm '${layer}': the adjustment is a function, which can't be saved. A layer ` +
+        'that is loaded from this has none: it predicts alike, and trains without it.',
+    );
+  }
+  if (!options.renorm) return options;
+  // JSON has no infinity; a bound that is missing is infinite anyway.
+  const bounds = Object.entries(renormClipping ?? {}).filter(([, bound]) =>
+    Number.isFinite(bound),
+  );
   return {
-    axis: args.axis ?? -1,
-    // Null has a meaning of its own.
-    momentum: args.momentum === undefined ? 0.9 : args.momentum,
-    epsilon: args.epsilon ?? 1e-3,
-    center: args.center ?? true,
-    scale: args.scale ?? true,
-    nonFiniteUpdates: args.nonFiniteUpdates ?? ('skip' as const),
-    unbiasedMovingVariance: args.unbiasedMovingVariance ?? false,
-    trackMovingStatistics: args.trackMovingStatistics ?? true,
-    renorm: args.renorm ?? false,
-    renormClipping: args.renormClipping ?? null,
-    renormMomentum: args.renormMomentum ?? 0.99,
-    virtualBatchSize: args.virtualBatchSize ?? null,
-    zeroDebiasMovingMean: args.zeroDebiasMovingMean ?? false,
-    adjustment: args.adjustment ?? null,
-    activation: args.activation ?? ('linear' as const),
+    ...options,
+    renormMomentum,
+    renormClipping:
+      renormClipping === null
+        ? null
+        : (Object.fromEntries(bounds) as serialization.ConfigDict),
   };
+}
+
+export function orNull(accepts: Rule['accepts']): Rule['accepts'] {
+  return value => value === null || accepts(value);
+}
+
+function isBoolean(value: unknown): value is boolean {
+  return typeof value === 'boolean';
+}
+
+function isFinite(value: unknown): value is number {
+  return Number.isFinite(value);
+}
+
+function isFraction(value: unknown): boolean {
+  return isFinite(value) && value >= 0 && value <= 1;
+}
+
+export function isPositiveInteger(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) > 0;
+}
+
+function isAxis(value: unknown): boolean {
+  return Number.isInteger(value) && value !== 0;
+}
+
+/** Bounds may be infinite, and null where an infinite one has been through JSON. */
+function isClipping(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    Object.entries(value!).every(
+      ([name, bound]) =>
+        ['rmin', 'rmax', 'dmax'].includes(name) &&
+        (bound == null || (typeof bound === 'number' && bound >= 0)),
+    )
+  );
+}
+
+function isActivationName(value: unknown): boolean {
+  return (
+    typeof value === 'string' &&
+    succeeds(() => tfl.layers.activation({activation: value as never, name: 'parser'}))
+  );
+}
+
+export function succeeds(attempt: () => unknown): boolean {
+  try {
+    attempt();
+    return true;
+  } catch {
+    return false;
+  }
 }

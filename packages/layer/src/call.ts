@@ -1,9 +1,10 @@
-/** Checks of what a ResBatchNorm is applied to, before a weight or a tensor is made. */
-import {Tensor} from '@tensorflow/tfjs-core';
+/** The checks of what a ResBatchNorm is applied to, before a weight or a tensor is made. */
+import {Tensor, util} from '@tensorflow/tfjs-core';
 import {SymbolicTensor, type Shape} from '@tensorflow/tfjs-layers';
 
-import {channelAxis} from './kernels/channel_view.js';
+import type {Layer} from './batch_norms.js';
 import {describe, ValueError} from './errors.js';
+import {channelAxis} from './kernels/channel_view.js';
 
 /**
  * The shapes of the inputs, one or two, and their number of channels at `axis`.
@@ -73,4 +74,115 @@ export function checkInputType(layer: string, inputs: unknown): void {
 
 function isSymbolic(input: unknown): boolean {
   return typeof input === 'object' && input !== null && 'sourceLayer' in input;
+}
+
+export interface CheckedInputs {
+  x: Tensor;
+  shortcut: Tensor | null;
+  /** Of the shape of x less its last dimension. */
+  mask: Tensor | null;
+  /** [batch]. */
+  batchWeights: Tensor | null;
+}
+
+interface ToCheck {
+  mask?: Tensor | null;
+  batchWeights?: Tensor | null;
+  virtualBatchSize: number | null;
+  /** Whether the call came through `apply`, not from a wrapper straight to `call`. */
+  isApplied: boolean;
+}
+
+/** @throws ValueError that names the layer and what does not fit. */
+export function checkInputs(
+  layer: Layer,
+  inputs: Tensor | Tensor[],
+  {mask, batchWeights, virtualBatchSize, isApplied}: ToCheck,
+): CheckedInputs {
+  const refuse = (what: string, received: unknown): never => {
+    throw new ValueError(
+      `ResBatchNorm '${layer.name}': ${what}. Received: ${describe(received)}`,
+    );
+  };
+  const [x, shortcut = null] = Array.isArray(inputs) ? inputs : [inputs];
+  const [batch] = x.shape;
+  if (shortcut !== null && !util.arraysEqual(shortcut.shape, x.shape)) {
+    refuse(
+      `the shortcut must have the shape of the input, ${describe(x.shape)}`,
+      shortcut.shape,
+    );
+  }
+  if (batchWeights != null && !util.arraysEqual(batchWeights.shape, [batch])) {
+    refuse(
+      `batchWeights must be of shape [${batch}], one an example`,
+      batchWeights.shape,
+    );
+  }
+  // tfjs-layers hands one object of arguments to all layers of a model and takes no mask out of
+  // it again. What a model or a wrapper calls a layer with may be the mask of another.
+  const isByUser = isApplied && !(Array.isArray(inputs) && isInGraph(layer));
+  const expected = x.shape.slice(0, -1);
+  const fits = mask != null && util.arraysEqual(mask.shape, expected);
+  if (isByUser && mask != null && !fits) {
+    refuse(
+      `the mask must have the shape of the input less its last dimension, ${describe(expected)}`,
+      mask.shape,
+    );
+  }
+  const isOwn = fits && (isByUser || (isApplied && isMaskedInGraph(layer)));
+  const call = {
+    x,
+    shortcut,
+    mask: isOwn ? mask : null,
+    batchWeights: batchWeights ?? null,
+  };
+  if (virtualBatchSize !== null) {
+    if (call.mask !== null) {
+      refuse("virtualBatchSize can't be used with a mask", call.mask.shape);
+    }
+    if (batchWeights != null) {
+      refuse("virtualBatchSize can't be used with batchWeights", batchWeights.shape);
+    }
+    if (batch % virtualBatchSize !== 0) {
+      refuse(
+        `virtualBatchSize, ${virtualBatchSize}, must divide the number of examples in the batch`,
+        batch,
+      );
+    }
+  }
+  return call;
+}
+
+// Whether a mask that came with a call belongs to the input. tfjs-layers hands one object of
+// arguments to all layers of a model and never takes a mask out of it, so a layer may be
+// called with a mask that another layer was given, even one of the right shape.
+
+/** Whether a layer is part of a model's graph, by which it may be called. */
+function isInGraph(layer: Layer): boolean {
+  return layer.inboundNodes.length > 0;
+}
+
+/** Whether in the graph a mask reaches the (first) input of the layer. */
+export function isMaskedInGraph(layer: Layer): boolean {
+  const seen = new Set<object>();
+  return layer.inboundNodes.some(({inputTensors}) => carriesMask(inputTensors[0], seen));
+}
+
+/** Asks each node once: residual networks have more paths than can be walked. */
+function carriesMask(
+  {sourceLayer, nodeIndex}: SymbolicTensor,
+  seen: Set<object>,
+): boolean {
+  const {maskZero, returnSequences} = sourceLayer as Layer & {
+    maskZero?: boolean;
+    returnSequences?: boolean;
+  };
+  const className = sourceLayer.getClassName();
+  if (className === 'Masking' || (className === 'Embedding' && maskZero)) return true;
+  // A recurrent layer that returns its last output has used the mask up.
+  if (!sourceLayer.supportsMasking || returnSequences === false) return false;
+  const node = sourceLayer.inboundNodes[nodeIndex];
+  if (node === undefined || seen.has(node)) return false;
+  seen.add(node);
+  return node.inputTensors.some(tensor => carriesMask(tensor, seen));
 }

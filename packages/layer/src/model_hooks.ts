@@ -1,50 +1,183 @@
 /**
- * Two things that a layer must know and tfjs-layers does not tell it: that a model around it
- * was frozen, and that its weights are about to be loaded from a file. Models have no hook for
- * either, so this wraps two members of their base class. For a model without a ResBatchNorm
- * they do what they did before.
+ * What a ResBatchNorm must know and tfjs-layers does not tell it, or tells it wrongly: that
+ * something around it was frozen or thawed, and that its weights are about to be loaded from a
+ * file. There is no hook for either, so this wraps members of three base classes. What has no
+ * ResBatchNorm in it does what it did before.
  */
-import type {NamedTensorMap} from '@tensorflow/tfjs-core';
+import type {NamedTensorMap, Tensor} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {resBatchNorms} from './batch_norms.js';
-import {checkLoadedStatistics} from './loaded_statistics.js';
+import {isBatchNorm, resBatchNorms, SEQUENTIAL, type Layer} from './batch_norms.js';
+import {ValueError} from './errors.js';
 
 type Model = tfl.LayersModel;
 
-/** Says, also to a second copy of this module, that models are wrapped already. */
+/** Says, also to a second copy of this module, that the classes are wrapped already. */
 const HOOKED = Symbol.for('@resbatchnorm/layer/model_hooks');
 
-/** Wraps the models of this copy of tfjs-layers. Further calls do nothing. */
+/** Wraps the classes of this copy of tfjs-layers. Further calls do nothing. */
 export function hookModels(): void {
   // Container, the base class of all models, is not exported.
   const container = Object.getPrototypeOf(tfl.LayersModel.prototype);
   if (container[HOOKED]) return;
   container[HOOKED] = true;
+  hookTrainable(tfl.layers.Layer.prototype);
   hookTrainable(container);
+  hookSequential(tfl.Sequential.prototype);
+  hookTrainedWeights(container);
   hookLoadWeights(container);
 }
 
-function hookTrainable(container: Model): void {
-  const {get, set} = Object.getOwnPropertyDescriptor(container, 'trainable')!;
-  Object.defineProperty(container, 'trainable', {
+/** Whether a Sequential is making its model, whose `trainable` it sets then. */
+let isSequentialBuilding = false;
+
+/**
+ * `trainable = v` sets it on each ResBatchNorm below, as Keras does on each layer, so that the
+ * last word wins. tfjs-layers changes the flags of the weights of direct layers only.
+ */
+function hookTrainable(base: Layer): void {
+  const {get, set} = Object.getOwnPropertyDescriptor(base, 'trainable')!;
+  Object.defineProperty(base, 'trainable', {
     configurable: true,
     get,
-    set(this: Model, trainable: boolean) {
-      const changes = this.trainable !== trainable;
+    set(this: Layer, trainable: boolean) {
       set!.call(this, trainable);
-      // A Sequential sets the trainable of a model of its own, and to what it is already, at
-      // every build; that must not thaw what a model around it froze.
-      if (!changes) return;
-      for (const layer of resBatchNorms(this)) layer.setFrozenBy(this, !trainable);
+      if (isBatchNorm(this)) return;
+      for (const norm of resBatchNorms(this)) {
+        // That of a Sequential's own model is nobody's word, and has changed flags by now.
+        norm.trainable = isSequentialBuilding ? norm.trainable : trainable;
+      }
     },
   });
+}
+
+/** A Sequential makes a new model for itself whenever layers were added. */
+function hookSequential(sequential: tfl.Sequential): void {
+  const {build} = sequential;
+  sequential.build = function (inputShape) {
+    const wasBuilding = isSequentialBuilding;
+    isSequentialBuilding = true;
+    try {
+      build.call(this, inputShape);
+    } finally {
+      isSequentialBuilding = wasBuilding;
+    }
+    const {model} = this as unknown as {model: Model & {[SEQUENTIAL]?: Model}};
+    model[SEQUENTIAL] = this;
+  };
+}
+
+/**
+ * In the model that a Sequential makes for itself, a model that came first is taken apart: its
+ * layers are among the others, and train even if it is frozen. With a ResBatchNorm in it, its
+ * weights are those of the Sequential.
+ */
+function hookTrainedWeights(container: Model): void {
+  for (const name of ['trainableWeights', 'nonTrainableWeights'] as const) {
+    const {get} = Object.getOwnPropertyDescriptor(container, name)!;
+    Object.defineProperty(container, name, {
+      configurable: true,
+      get(this: Model & {[SEQUENTIAL]?: Model}) {
+        const sequential = this[SEQUENTIAL];
+        const isTold = sequential !== undefined && resBatchNorms(sequential).length > 0;
+        return get!.call(isTold ? sequential : this);
+      },
+    });
+  }
 }
 
 function hookLoadWeights(container: Model): void {
   const {loadWeights} = container;
   container.loadWeights = function (weights: NamedTensorMap, strict = true) {
-    checkLoadedStatistics(resBatchNorms(this), weights, strict);
+    checkLoadedStatistics(this, weights, strict);
     return loadWeights.call(this, weights, strict);
   };
+}
+
+/**
+ * Checks the moving statistics among weights that are about to be loaded into a model.
+ *
+ * @param strict As in `loadWeights`. If false, a layer may be missing as a whole, but not its
+ *     moving statistics alone: that is how a model comes to train well and to test badly.
+ * @throws ValueError that lists every moving statistic that is missing, has the wrong shape,
+ *     is not finite or is a negative variance. Nothing has been changed then.
+ */
+function checkLoadedStatistics(
+  model: Model,
+  weights: NamedTensorMap,
+  strict: boolean,
+): void {
+  // Keras 3 numbers weights in place of naming them; tfjs-layers renames those later.
+  if (Object.keys(weights).some(name => /\/\d+$/.test(name))) return;
+  const tensors = byVariableName(weights);
+  const loaded = new Set(model.weights);
+  const faults = resBatchNorms(model).flatMap(layer => {
+    const isThere = layer.weights.some(({originalName}) => tensors.has(originalName));
+    return statisticsOf(layer).flatMap(variable => {
+      if (!loaded.has(variable)) {
+        return strict
+          ? [
+              `${variable.originalName} is not among the weights of the layer that holds ` +
+                `'${layer.name}', and so is neither saved nor loaded`,
+            ]
+          : [];
+      }
+      const tensor = tensors.get(variable.originalName);
+      if (tensor === undefined) {
+        return strict || isThere ? [`${variable.originalName} is missing`] : [];
+      }
+      const fault = faultOf(variable, tensor);
+      return fault === null ? [] : [`${variable.originalName} ${fault}`];
+    });
+  });
+  if (faults.length > 0) {
+    throw new ValueError(
+      "The moving statistics can't be loaded, and without them the model would predict " +
+        `wrongly:\n  ${faults.join('\n  ')}\n` +
+        'A model saved with trainableOnly, or by code that saves trainable variables alone, ' +
+        'has none; one whose training met a NaN may hold NaN. Nothing was loaded.',
+    );
+  }
+}
+
+/** As tfjs-layers does, takes a weight named layer/cell/weight for layer/weight, too. */
+function byVariableName(weights: NamedTensorMap): Map<string, Tensor> {
+  const tensors = new Map(Object.entries(weights));
+  for (const [name, tensor] of Object.entries(weights)) {
+    const tokens = name.split('/');
+    const shortName = [...tokens.slice(0, -2), tokens.at(-1)].join('/');
+    if (!tensors.has(shortName)) tensors.set(shortName, tensor);
+  }
+  return tensors;
+}
+
+function statisticsOf(layer: Layer): tfl.LayerVariable[] {
+  return layer.weights.filter(({originalName}) =>
+    /\/(moving_|renorm_|num_batches_tracked)[^/]*$/.test(originalName),
+  );
+}
+
+function faultOf(variable: tfl.LayerVariable, tensor: Tensor): string | null {
+  if (String(tensor.shape) !== String(variable.shape)) {
+    return `has shape [${tensor.shape}], expected [${variable.shape}]`;
+  }
+  const values = valuesOf(tensor);
+  if (values === null) return null;
+  const bad = values.findIndex(value => !Number.isFinite(value));
+  if (bad >= 0) return `holds ${values[bad]}, at index ${bad}`;
+  const isNegativeAllowed = /mean(_biased)?$/.test(variable.originalName);
+  const negative = isNegativeAllowed ? -1 : values.findIndex(value => value < 0);
+  return negative >= 0 ? `holds ${values[negative]}, at index ${negative}` : null;
+}
+
+/**
+ * The values, if they can be had at once: those of a file can, and those that are on the device
+ * only can't on every backend.
+ */
+function valuesOf(tensor: Tensor): number[] | null {
+  try {
+    return Array.from(tensor.dataSync());
+  } catch {
+    return null;
+  }
 }

@@ -1,6 +1,6 @@
-import type * as tfl from '@tensorflow/tfjs-layers';
+/** The call of a layer in other hands: the one way to make a built-in batch norm behave. */
+import type {Layer} from './batch_norms.js';
 
-type Layer = tfl.layers.Layer;
 export type Call = Layer['call'];
 
 /**
@@ -19,4 +19,12 @@ export function overrideCall(layer: Layer, call: (original: Call) => Call): () =
     if (previous === undefined) delete (layer as {call?: Call}).call;
     else Object.defineProperty(layer, 'call', previous);
   };
+}
+
+/** Holds a built-in batch norm in inference mode, whatever it is called with. */
+export function holdInInferenceMode(layer: Layer): () => void {
+  return overrideCall(
+    layer,
+    call => (inputs, kwargs) => call(inputs, {...kwargs, training: false}),
+  );
 }

@@ -1,30 +1,33 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {ArgumentObjects} from './argument_objects.js';
+import {
+  ArgumentObjects,
+  optionsOf,
+  savedOptions,
+  type LayerOptions,
+  type ResBatchNormArgs,
+} from './arguments.js';
+import {RES_BATCH_NORM, type UpdateCounts} from './batch_norms.js';
+import {STATISTICS_LISTENERS, type StatisticsListener} from './batch_statistics.js';
 import {batchNormInference} from './norm/batch_norm.js';
-import {checkCall, type CallOptions} from './norm/check_call.js';
 import {epilogueOf, type Epilogue} from './norm/epilogue.js';
-import {normalizeBatch} from './norm/variants.js';
+import {normalizeBatch, wholeVariance, type VariantResult} from './norm/variants.js';
 import {withMomentWeights} from './norm/weighted_moments.js';
 import {channelAxis} from './kernels/channel_view.js';
-import {checkArgs} from './check_args.js';
-import {checkInputShapes, checkInputType} from './call.js';
-import {hookModels} from './model_hooks.js';
-import {MovingStatistics, type BatchStatistics} from './moving_statistics.js';
-import {ruleOf} from './moving/rules.js';
-import {unbiased} from './moving/unbiased.js';
-import {statisticWeights} from './moving/weights.js';
-import {optionsOf, type LayerOptions, type ResBatchNormArgs} from './arguments.js';
-import {savedOptions} from './saved_options.js';
+import {checkArgs} from './check_arguments.js';
+import {
+  checkInputs,
+  checkInputShapes,
+  checkInputType,
+  type CheckedInputs,
+} from './call.js';
+import {MovingStatistics, ruleOf, stateVariables, unbiased} from './moving_statistics.js';
 import {emitUpdateOp} from './update_ops.js';
 
 type Tensors = tf.Tensor | tf.Tensor[];
 type SymbolicTensors = tfl.SymbolicTensor | tfl.SymbolicTensor[];
 type Kwargs = Parameters<tfl.layers.Layer['call']>[1];
-
-/** See {@link ResBatchNorm.observeNextUpdate}. */
-export type UpdateObserver = (batch: BatchStatistics) => void;
 
 /**
  * Batch normalization that keeps its moving statistics right: updated in every training step,
@@ -42,8 +45,10 @@ export type UpdateObserver = (batch: BatchStatistics) => void;
  * In inference mode the moving statistics take the place of the batch's.
  *
  * `fit` calls layers in training mode, `predict` and `evaluate` in inference mode; elsewhere
- * say so: `layer.apply(x, {training: true})`. With `trainable = false`, on the layer or on any
- * model around it, the mode is inference and the statistics do not move.
+ * say so: `layer.apply(x, {training: true})`. With `trainable = false` the mode is inference
+ * whatever the call says: neither the statistics nor gamma and beta change. As in Keras 3,
+ * setting `trainable` on a model, a wrapper or any layer around it sets that of the layer, and
+ * the last word wins.
  *
  * Input: [batch, …] of rank 2 or more, or [x, shortcut] of the same shape, for
  * y = activation(norm(x) + shortcut), the end of a residual block. Output: the same shape,
@@ -60,7 +65,7 @@ export type UpdateObserver = (batch: BatchStatistics) => void;
  * Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by
  * Reducing Internal Covariate Shift", 2015.
  */
-export class ResBatchNorm extends tfl.layers.Layer {
+export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
   static readonly className = 'ResBatchNorm';
 
   private readonly options: LayerOptions;
@@ -72,11 +77,14 @@ export class ResBatchNorm extends tfl.layers.Layer {
   /** Null before the layer is built, and where it has none. */
   private moving: MovingStatistics | null = null;
 
-  private readonly frozenBy = new Set<tfl.LayersModel>();
   private isApplied = false;
   private madeCount = 0;
   private runCount = 0;
-  private readonly updateObservers = new Set<UpdateObserver>();
+
+  /** @internal How other copies of this package know the class. */
+  readonly [RES_BATCH_NORM] = true;
+  /** @internal See batch_statistics.ts. */
+  readonly [STATISTICS_LISTENERS] = new Set<StatisticsListener>();
 
   /** @throws ValueError if an argument is unknown or has a value that it can't have. */
   constructor(args?: ResBatchNormArgs) {
@@ -86,18 +94,6 @@ export class ResBatchNorm extends tfl.layers.Layer {
     this.objects = new ArgumentObjects(checked);
     this.epilogue = epilogueOf(this.options.activation);
     this.supportsMasking = true;
-  }
-
-  /**
-   * Whether the layer trains: false if it was set so here, or on a model around it. Then the
-   * layer is in inference mode whatever the call says.
-   */
-  override get trainable(): boolean {
-    return super.trainable && this.frozenBy.size === 0;
-  }
-
-  override set trainable(trainable: boolean) {
-    super.trainable = trainable;
   }
 
   /** Whether there are moving statistics, and so update ops: `trackMovingStatistics`. */
@@ -118,18 +114,6 @@ export class ResBatchNorm extends tfl.layers.Layer {
   /** What is added to the variance under the root. */
   get epsilon(): number {
     return this.options.epsilon;
-  }
-
-  /**
-   * Calls `observer` once: when the next update op runs, with what the moving statistics
-   * follow in it, the mean and the variance of its batch, [channels] each. Its tensors are not
-   * to be disposed of, and live no longer than the call.
-   *
-   * @returns a function that takes the observer back.
-   */
-  observeNextUpdate(observer: UpdateObserver): () => void {
-    this.updateObservers.add(observer);
-    return () => void this.updateObservers.delete(observer);
   }
 
   /**
@@ -171,6 +155,8 @@ export class ResBatchNorm extends tfl.layers.Layer {
       );
     }
     if (trackMovingStatistics) this.moving = this.addMovingStatistics(channels);
+    // The weights of a layer that was frozen before it had any are frozen, too.
+    this.trainable = super.trainable;
     this.built = true;
   }
 
@@ -178,8 +164,8 @@ export class ResBatchNorm extends tfl.layers.Layer {
     const {momentum, renormMomentum, epsilon, nonFiniteUpdates} = this.options;
     const rule = ruleOf(this.options);
     const variables: Record<string, tfl.LayerVariable> = {};
-    for (const weight of statisticWeights(rule, this.objects.parsed)) {
-      const {name, perChannel, dtype, initializer} = weight;
+    for (const variable of stateVariables(rule, this.objects.parsed)) {
+      const {name, perChannel, dtype, initializer} = variable;
       const shape = perChannel ? [channels] : [];
       variables[name] = this.addWeight(name, shape, dtype, initializer, undefined, false);
     }
@@ -199,10 +185,8 @@ export class ResBatchNorm extends tfl.layers.Layer {
   /**
    * @param inputs x, or [x, shortcut].
    * @param kwargs `training`, and for training mode `mask` ([batch, …] of the rank of x less
-   *     1; 0 leaves a position out of the moments), `batchWeights` ([batch], the weights of
-   *     the examples in the moments) and `probe`, a function that is called with the batch's
-   *     statistics in place of an update op, so that the call changes nothing; what it is
-   *     given lives no longer than its call.
+   *     1; 0 leaves a position out of the moments) and `batchWeights` ([batch], the weights of
+   *     the examples in the moments).
    * @throws ValueError if an input, the mask or the weights can't be used.
    */
   override apply(
@@ -219,8 +203,11 @@ export class ResBatchNorm extends tfl.layers.Layer {
   }
 
   override call(inputs: Tensors, kwargs: Kwargs): tf.Tensor {
-    const usesBatch = (kwargs?.training && this.trainable) || this.moving === null;
-    const call = checkCall(this, inputs, {
+    const listeners = this[STATISTICS_LISTENERS];
+    const isTrial = listeners.size > 0 && [...listeners].some(({isTrial}) => isTrial);
+    const isTraining = isTrial || (kwargs?.training && this.trainable);
+    const usesBatch = isTraining || this.moving === null;
+    const checked = checkInputs(this, inputs, {
       ...(usesBatch && kwargs),
       virtualBatchSize: usesBatch ? this.options.virtualBatchSize : null,
       isApplied: this.isApplied,
@@ -228,12 +215,12 @@ export class ResBatchNorm extends tfl.layers.Layer {
     return tf.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
       return usesBatch
-        ? this.normalizeByBatch(call, kwargs?.probe as UpdateObserver | undefined)
-        : this.normalizeByMoving(call);
+        ? this.normalizeByBatch(checked, isTrial)
+        : this.normalizeByMoving(checked);
     });
   }
 
-  private normalizeByMoving({x, shortcut}: CallOptions): tf.Tensor {
+  private normalizeByMoving({x, shortcut}: CheckedInputs): tf.Tensor {
     const {gamma, beta} = this.affine();
     const mean = this.moving!.read('moving_mean');
     const variance = this.moving!.read('moving_variance');
@@ -248,8 +235,8 @@ export class ResBatchNorm extends tfl.layers.Layer {
   }
 
   private normalizeByBatch(
-    {x, shortcut, mask, batchWeights}: CallOptions,
-    takeStatistics: UpdateObserver = batch => this.updateMovingStatistics(batch),
+    {x, shortcut, mask, batchWeights}: CheckedInputs,
+    isTrial: boolean,
   ): tf.Tensor {
     const {options, moving} = this;
     const {gamma, beta} = this.affine();
@@ -257,7 +244,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
       x.size > 0
         ? withMomentWeights(float32(x), mask, batchWeights)
         : {x: float32(x), momentWeights: null};
-    const {y, mean, variance, count} = normalizeBatch(weighted.x, gamma, beta, {
+    const result = normalizeBatch(weighted.x, gamma, beta, {
       ...options,
       momentWeights: weighted.momentWeights,
       renorm: options.renorm
@@ -271,12 +258,14 @@ export class ResBatchNorm extends tfl.layers.Layer {
       epilogue: this.epilogue,
     });
     if (moving !== null && x.size > 0) {
-      takeStatistics({
-        mean,
-        variance: options.unbiasedMovingVariance ? unbiased(variance, count) : variance,
-      });
+      const {mean, variance, count} = result;
+      const followed = options.unbiasedMovingVariance
+        ? unbiased(variance, count)
+        : variance;
+      if (this[STATISTICS_LISTENERS].size > 0) this.tellListeners(x, result, followed);
+      if (!isTrial) this.updateMovingStatistics({mean, variance: followed});
     }
-    return y;
+    return result.y;
   }
 
   private affine(): Record<'gamma' | 'beta', tf.Tensor1D | null> {
@@ -286,7 +275,7 @@ export class ResBatchNorm extends tfl.layers.Layer {
     };
   }
 
-  private updateMovingStatistics(batch: BatchStatistics): void {
+  private updateMovingStatistics(batch: Record<'mean' | 'variance', tf.Tensor1D>): void {
     ++this.madeCount;
     emitUpdateOp({
       layerName: this.name,
@@ -294,39 +283,31 @@ export class ResBatchNorm extends tfl.layers.Layer {
       run: inputs => {
         this.moving!.update(inputs);
         ++this.runCount;
-        this.tellObservers(inputs);
       },
     });
   }
 
-  private tellObservers(batch: BatchStatistics): void {
-    const observers = [...this.updateObservers];
-    this.updateObservers.clear();
-    for (const observe of observers) observe(batch);
+  private tellListeners(
+    x: tf.Tensor,
+    result: VariantResult,
+    followedVariance: tf.Tensor1D,
+  ): void {
+    const {mean, count, virtualMeans} = result;
+    const batch = {
+      mean,
+      variance: wholeVariance(result),
+      count: virtualMeans === undefined ? count : x.size / mean.size,
+      followedVariance,
+    };
+    for (const listener of this[STATISTICS_LISTENERS]) listener.take(batch);
   }
 
   override getConfig(): tf.serialization.ConfigDict {
     return {
       ...super.getConfig(),
-      // What was set on the layer itself. That a model was frozen is not saved by tfjs-layers.
-      trainable: super.trainable,
       ...savedOptions(this.name, this.options),
       ...this.objects.getConfig(),
     };
-  }
-
-  /** @internal Called when a model around the layer is frozen or thawed. */
-  setFrozenBy(model: tfl.LayersModel, frozen: boolean): void {
-    if (frozen) {
-      this.frozenBy.add(model);
-      return;
-    }
-    // A Sequential makes a model of this name for itself at every build, frozen as it is.
-    for (const other of this.frozenBy) {
-      if (other === model || other.name === `${model.name}_model`) {
-        this.frozenBy.delete(other);
-      }
-    }
   }
 
   protected override disposeWeights(): number {
@@ -345,4 +326,3 @@ export function resBatchNorm(args?: ResBatchNormArgs): ResBatchNorm {
 }
 
 tf.serialization.registerClass(ResBatchNorm);
-hookModels();

@@ -22,6 +22,59 @@ export function functional(
   return tfl.model({inputs: input, outputs: body(input)});
 }
 
+/** A layer of the user's own that holds others, which it does not tell tfjs-layers of. */
+export class Holder extends tfl.layers.Layer {
+  static className = 'Holder';
+
+  constructor(
+    readonly held: unknown,
+    name = 'holder',
+  ) {
+    super({name});
+  }
+
+  override call(x: tf.Tensor): tf.Tensor {
+    return x;
+  }
+}
+
+/** tfjs-layers exports this class as a type only. */
+const RNNCell = Object.getPrototypeOf(
+  tfl.layers.simpleRNNCell({units: 1, name: 'any'}).constructor,
+) as abstract new (args: object) => tfl.RNNCell;
+
+/** A recurrent cell of the user's own, whose only layer is a norm. */
+export class NormCell extends RNNCell {
+  static className = 'NormCell';
+  override stateSize = 4;
+
+  constructor(readonly norm: tfl.layers.Layer) {
+    super({name: 'cell'});
+  }
+
+  override build(shape: tfl.Shape): void {
+    this.norm.build(shape);
+    super.build(shape);
+  }
+
+  override call([x]: tf.Tensor[], kwargs: object): tf.Tensor[] {
+    const y = this.norm.call(x, kwargs) as tf.Tensor;
+    return [y, y];
+  }
+
+  override get trainableWeights(): tfl.LayerVariable[] {
+    return this.trainable ? this.norm.trainableWeights : [];
+  }
+
+  override get nonTrainableWeights(): tfl.LayerVariable[] {
+    return this.trainable ? this.norm.nonTrainableWeights : this.norm.weights;
+  }
+
+  override getClassName(): string {
+    return NormCell.className;
+  }
+}
+
 /** All layers of a model, those within models and wrappers included. */
 export function allLayers(layer: tfl.layers.Layer): tfl.layers.Layer[] {
   const {layers = [], layer: wrapped} = layer as unknown as {

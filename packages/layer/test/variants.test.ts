@@ -7,7 +7,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {isMaskedInGraph} from '../src/norm/mask_source.js';
+import {isMaskedInGraph} from '../src/call.js';
 import {collectUpdateOps, resBatchNorm, type ResBatchNorm} from '../src/index.js';
 
 const exact = {rtol: 0, atol: 0};

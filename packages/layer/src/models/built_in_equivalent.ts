@@ -6,27 +6,21 @@
 import type {serialization} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {objectArguments} from '../arguments.js';
+import type {Layer} from '../batch_norms.js';
 import {channelAxis} from '../kernels/channel_view.js';
 
-type Layer = tfl.layers.Layer;
 type BuiltInArgs = NonNullable<Parameters<typeof tfl.layers.batchNormalization>[0]>;
 type Activation = Parameters<typeof tfl.layers.activation>[0]['activation'];
 
-const builtInArgs = [
+const builtInArgs: readonly string[] = [
   'name',
   'trainable',
   'momentum',
   'epsilon',
   'center',
   'scale',
-  'betaInitializer',
-  'gammaInitializer',
-  'movingMeanInitializer',
-  'movingVarianceInitializer',
-  'betaRegularizer',
-  'gammaRegularizer',
-  'betaConstraint',
-  'gammaConstraint',
+  ...objectArguments,
 ];
 
 const LARGEST_RANK = 4;

@@ -1,10 +1,8 @@
 /** A layer like another, and the weights of one in another. */
 import * as tf from '@tensorflow/tfjs-core';
-import type * as tfl from '@tensorflow/tfjs-layers';
 
+import type {Layer} from '../batch_norms.js';
 import {ValueError} from '../errors.js';
-
-type Layer = tfl.layers.Layer;
 
 interface LayerClass {
   fromConfig(cls: LayerClass, config: tf.serialization.ConfigDict): Layer;
@@ -40,18 +38,6 @@ export function copyLayer(
   return copy;
 }
 
-/** The name of a weight within its layer, as `gamma`. */
-export function weightName({originalName}: tfl.LayerVariable): string {
-  return originalName.slice(originalName.lastIndexOf('/') + 1);
-}
-
-/** The weights of a layer by their names within it. */
-export function weightsByName(layer: Layer): Record<string, tf.Tensor> {
-  return Object.fromEntries(
-    layer.weights.map(weight => [weightName(weight), weight.read()]),
-  );
-}
-
 /** Sets the weights of a layer to those of another that it is a copy of. */
 export function copyWeights(from: Layer, to: Layer): void {
   const namesOf = (layer: Layer) => layer.weights.map(({originalName}) => originalName);
@@ -68,17 +54,4 @@ export function copyWeights(from: Layer, to: Layer): void {
     );
   }
   to.setWeights(sources.map(weight => weight.read()));
-}
-
-/** Sets those weights of a layer that are given, by their names within it. */
-export function setWeightsByName(
-  layer: Layer,
-  values: Readonly<Record<string, tf.Tensor>>,
-): void {
-  tf.tidy(() => {
-    for (const weight of layer.weights) {
-      const value = values[weightName(weight)];
-      if (value !== undefined) weight.write(value);
-    }
-  });
 }

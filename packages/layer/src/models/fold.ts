@@ -2,15 +2,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {batchNorms} from '../batch_norms.js';
+import {batchNorms, setWeightsByName, weightsByName, type Layer} from '../batch_norms.js';
 import {checkModel} from './check_model.js';
-import {copyLayer, setWeightsByName, weightsByName} from './copy_layer.js';
+import {copyLayer} from './copy_layer.js';
 import {planFolds, type Fold, type FoldPlan} from './fold_plan.js';
 import {foldableOf, type ScaleAndShift, type Weights} from './foldable_layers.js';
 import type {Op} from './graph.js';
 import {Rebuild} from './rebuild.js';
 
-type Layer = tfl.layers.Layer;
 type Activation = Parameters<typeof tfl.layers.activation>[0]['activation'];
 
 export interface FoldedModel {

@@ -3,12 +3,10 @@ import type {serialization} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {channelAxis} from '../kernels/channel_view.js';
-import {isBatchNorm} from '../batch_norms.js';
+import {isBatchNorm, type Layer} from '../batch_norms.js';
 import {channelAxisOf, foldableOf, misplacesBias, padsZeros} from './foldable_layers.js';
 import type {Edge, Graph, Op} from './graph.js';
 import {graphsOf, timeDistributedLayer, unreachable} from './rebuild.js';
-
-type Layer = tfl.layers.Layer;
 
 export interface Fold {
   norm: Layer;

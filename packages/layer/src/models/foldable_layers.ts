@@ -5,11 +5,9 @@
  * padding with zeros comes in between.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type * as tfl from '@tensorflow/tfjs-layers';
 
+import type {Layer} from '../batch_norms.js';
 import {fullConfig} from './copy_layer.js';
-
-type Layer = tfl.layers.Layer;
 
 /** Kernels and bias of a layer, by name. */
 export type Weights = Record<string, tf.Tensor>;

@@ -93,12 +93,13 @@ test('other layers keep their trainable', () => {
   expect(model.getLayer('dense').trainable).toBe(false);
 });
 
-test('a norm in a frozen model stays frozen when it is unfrozen itself', () => {
+test('the last word wins: a norm in a frozen model is unfrozen with the others', () => {
   const {model, inner} = everywhere();
   inner.trainable = false;
   freezeBatchNorm(model);
   unfreezeBatchNorm(model);
-  expect(inner.layers[0].trainable).toBe(false);
+  expect(inner.trainable).toBe(false);
+  expect(inner.layers[0].trainable).toBe(true);
   expect(model.getLayer('res').trainable).toBe(true);
 });
 

@@ -2,8 +2,8 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 
 import {batchNorms, isBuiltInBatchNorm} from '../batch_norms.js';
+import {holdInInferenceMode} from '../override_call.js';
 import {checkModel} from './check_model.js';
-import {overrideCall} from '../override_call.js';
 
 type Layer = tfl.layers.Layer;
 
@@ -31,15 +31,18 @@ export function freezeBatchNorm(model: tfl.LayersModel): string[] {
   checkModel('freezeBatchNorm', model);
   return batchNorms(model).map(({layer}) => {
     layer.trainable = false;
-    if (isBuiltInBatchNorm(layer)) hold(layer);
+    if (isBuiltInBatchNorm(layer) && !held.has(layer)) {
+      held.set(layer, holdInInferenceMode(layer));
+    }
     return layer.name;
   });
 }
 
 /**
  * Lets all batch norms of a model train again: the way back from {@link freezeBatchNorm}. Each
- * gets `trainable = true`, also one that had been frozen by other means. A batch norm in a
- * model whose own `trainable` is false stays frozen with it.
+ * gets `trainable = true`, also one that had been frozen by other means, such as a model around
+ * it that was frozen: its statistics move again, but gamma and beta are not among the weights
+ * that such a model trains.
  *
  * A model that is to be trained with `fit` must be compiled again afterwards.
  *
@@ -54,13 +57,4 @@ export function unfreezeBatchNorm(model: tfl.LayersModel): string[] {
     held.delete(layer);
     return layer.name;
   });
-}
-
-function hold(layer: Layer): void {
-  if (held.has(layer)) return;
-  const release = overrideCall(
-    layer,
-    call => (inputs, kwargs) => call(inputs, {...kwargs, training: false}),
-  );
-  held.set(layer, release);
 }

@@ -4,7 +4,7 @@
  */
 import * as tfl from '@tensorflow/tfjs-layers';
 
-type Layer = tfl.layers.Layer;
+import type {Layer} from '../batch_norms.js';
 type Model = tfl.LayersModel;
 
 /** Stands for a tensor, and is told from others by identity. */

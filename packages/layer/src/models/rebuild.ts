@@ -3,11 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {ValueError} from '../errors.js';
-import {children} from '../batch_norms.js';
+import {batchNorms, type Layer} from '../batch_norms.js';
 import {copyLayer, copyWeights} from './copy_layer.js';
 import {buildModel, readGraph, type Graph, type Op} from './graph.js';
 
-type Layer = tfl.layers.Layer;
 type Model = tfl.LayersModel;
 
 /** The layer of a time-distributed one; null if it is none, and holds what can't be replaced. */
@@ -136,22 +135,25 @@ export class Rebuild {
   }
 }
 
-/** Batch norms that stand neither in a model nor time-distributed in one, with what holds them. */
+/**
+ * The batch norms around which no new layer can be made, as they stand neither in a model nor
+ * time-distributed in one, with what holds them.
+ */
 export function unreachable(
   model: Model,
   isSought: (layer: Layer) => boolean,
 ): Map<Layer, Layer> {
   const found = new Map<Layer, Layer>();
-  const visitHeld = (layer: Layer, holder: Layer) => {
-    if (isSought(layer)) found.set(layer, holder);
-    for (const child of children(layer)) visitHeld(child, holder);
-  };
-  for (const {ops} of graphsOf(model).values()) {
-    for (const {layer} of ops) {
-      if (layer instanceof tfl.LayersModel) continue;
-      const inner = timeDistributedLayer(layer!);
-      if (inner instanceof tfl.LayersModel) continue;
-      for (const child of children(inner ?? layer!)) visitHeld(child, layer!);
+  for (const {layer, holders} of batchNorms(model)) {
+    if (!isSought(layer)) continue;
+    for (const around of holders) {
+      const holder = around.find((outer, i) => {
+        if (outer instanceof tfl.LayersModel) return false;
+        const inner = around[i + 1] ?? layer;
+        const isModelOrNorm = inner === layer || inner instanceof tfl.LayersModel;
+        return timeDistributedLayer(outer) === null || !isModelOrNorm;
+      });
+      if (holder !== undefined) found.set(layer, holder);
     }
   }
   return found;

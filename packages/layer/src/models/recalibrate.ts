@@ -1,25 +1,23 @@
 /** Precise batch norm: moving statistics recomputed over data, with all weights fixed. */
 import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {batchNormTraining} from '../norm/batch_norm.js';
-import {checkCall} from '../norm/check_call.js';
-import {weightedMoments, withMomentWeights} from '../norm/weighted_moments.js';
+import {
+  batchNorms,
+  hasMovingStatistics,
+  isBuiltInBatchNorm,
+  isTrained,
+  setWeightsByName,
+  type BatchNorm,
+  type Layer,
+} from '../batch_norms.js';
+import {withBatchStatistics, type BatchStatistics} from '../batch_statistics.js';
 import {describe, ValueError} from '../errors.js';
-import {batchNorms, isBuiltInBatchNorm, type BatchNormInModel} from '../batch_norms.js';
-import {unbiased} from '../moving/unbiased.js';
-import {collectUpdateOps} from '../update_ops.js';
+import {consistentStatistics, unbiased} from '../moving_statistics.js';
+import {holdInInferenceMode} from '../override_call.js';
 import {checkModel} from './check_model.js';
-import {consistentStatistics} from './consistent_statistics.js';
-import {setWeightsByName, weightsByName} from './copy_layer.js';
-import {overrideCall, type Call} from '../override_call.js';
-import {asChannelView} from '../kernels/composed/per_channel.js';
-import {moments} from '../kernels/composed/kernels.js';
-import {PooledMoments, type Moments} from './pooled_moments.js';
 import {checkBatches, eachBatch, inputsIn, type Batches} from './recalibrated_batches.js';
 
-type Layer = tfl.layers.Layer;
-type Kwargs = Parameters<Call>[1];
 /** The values seen so far by each layer that is recalibrated. */
 type Pools = ReadonlyMap<Layer, PooledMoments>;
 
@@ -96,10 +94,8 @@ function checkSteps({steps}: RecalibrateOptions): number {
   return steps;
 }
 
-function poolsFor(norms: BatchNormInModel[], {name}: tfl.LayersModel): Pools {
-  const isTracking = ({layer}: BatchNormInModel) =>
-    layer.getConfig().trackMovingStatistics !== false;
-  const sought = norms.filter(norm => !norm.isFrozen && isTracking(norm));
+function poolsFor(norms: BatchNorm[], {name}: tfl.LayersModel): Pools {
+  const sought = norms.filter(norm => isTrained(norm) && hasMovingStatistics(norm.layer));
   if (sought.length === 0) {
     const received =
       norms.length === 0
@@ -119,7 +115,7 @@ async function poolBatches(
   model: tfl.LayersModel,
   batches: Batches,
   steps: number,
-  norms: BatchNormInModel[],
+  norms: BatchNorm[],
   pools: Pools,
 ): Promise<number> {
   let count = 0;
@@ -143,72 +139,25 @@ async function poolBatches(
 function runBatch(
   model: tfl.LayersModel,
   inputs: tf.Tensor[],
-  norms: BatchNormInModel[],
+  norms: BatchNorm[],
   pools: Pools,
 ): void {
-  const restore = norms.map(({layer}) =>
-    overrideCall(layer, call => observed(layer, call, pools.get(layer))),
+  // A ResBatchNorm that is frozen is in inference mode by itself.
+  const frozen = norms.filter(
+    ({layer}) => !pools.has(layer) && isBuiltInBatchNorm(layer),
   );
+  const release = frozen.map(({layer}) => holdInInferenceMode(layer));
   try {
     tf.tidy(() => {
-      const args = inputs.length === 1 ? inputs[0] : inputs;
-      collectUpdateOps(() => model.apply(args, {training: true})).updateOps.dispose();
+      withBatchStatistics(
+        [...pools.keys()],
+        (layer, batch) => pools.get(layer)!.add(batch),
+        () => model.apply(inputs.length === 1 ? inputs[0] : inputs, {training: true}),
+      );
     });
   } finally {
-    for (const undo of restore) undo();
+    for (const undo of release) undo();
   }
-}
-
-/** The call of a batch norm while batches are pooled; one without a pool is frozen. */
-function observed(layer: Layer, call: Call, pool: PooledMoments | undefined): Call {
-  if (isBuiltInBatchNorm(layer)) {
-    if (pool === undefined) {
-      return (inputs, kwargs) => call(inputs, {...kwargs, training: false});
-    }
-    // Its own training mode would move the statistics, and fails without scale or center.
-    return inputs => {
-      const [x] = [inputs].flat();
-      if (x.size > 0) pool.add(momentsOf(layer, x, {}));
-      return trainingMode(layer, x);
-    };
-  }
-  return (inputs, kwargs) => {
-    const y = call(inputs, kwargs);
-    const [x] = [inputs].flat();
-    if (pool !== undefined && x.size > 0) pool.add(momentsOf(layer, inputs, kwargs));
-    return y;
-  };
-}
-
-function trainingMode(layer: Layer, x: tf.Tensor): tf.Tensor {
-  const {gamma = null, beta = null} = weightsByName(layer) as Record<string, tf.Tensor1D>;
-  const {axis, epsilon} = layer.getConfig() as {axis: number; epsilon: number};
-  return batchNormTraining(x, gamma, beta, {axis, epsilon}).y;
-}
-
-/** The moments of a layer's input, without what is masked. */
-function momentsOf(
-  layer: Layer,
-  inputs: tf.Tensor | tf.Tensor[],
-  {mask}: Kwargs,
-): Moments {
-  return tf.tidy(() => {
-    const {axis} = layer.getConfig() as {axis: number};
-    // A model passes a list on; a wrapper a tensor, with a mask that is not the layer's.
-    const isApplied = Array.isArray(inputs);
-    const call = checkCall(layer, inputs, {mask, virtualBatchSize: null, isApplied});
-    const float32 = tf.cast(call.x, 'float32');
-    const {x, momentWeights} = withMomentWeights(float32, call.mask, null);
-    if (momentWeights !== null) {
-      return {...weightedMoments(x, axis, momentWeights)};
-    }
-    const {mean, variance} = moments(asChannelView(x, axis));
-    return {
-      mean: tf.reshape(mean, [mean.size]),
-      variance: tf.reshape(variance, [variance.size]),
-      count: tf.scalar(x.size / mean.size),
-    };
-  });
 }
 
 /** Reads back two numbers a layer, all at once. */
@@ -234,7 +183,7 @@ async function checkPools(pools: Pools): Promise<void> {
   });
   if (faults.length > 0) {
     throw new ValueError(
-      `recalibrate: the batches are no good:\n  ${faults.join('\n  ')}\nNothing was changed.`,
+      `recalibrate: the batches can't be used:\n  ${faults.join('\n  ')}\nNothing was changed.`,
     );
   }
 }
@@ -258,4 +207,75 @@ function setStatistics(layer: Layer, {batches, moments}: PooledMoments): void {
       num_batches_tracked: tf.scalar(batches, 'int32'),
     });
   });
+}
+
+/** Of the values of each channel; [channels] each. */
+type Moments = {
+  mean: tf.Tensor;
+  /** Biased. */
+  variance: tf.Tensor;
+  /** How many values there are; a scalar if they are as many in each channel. */
+  count: tf.Tensor;
+};
+
+/**
+ * Mean and variance of all values of several batches, from those of each batch. With w the
+ * batch's part of all values so far and d its mean less that of the others,
+ *
+ *     mean     += w·d
+ *     variance += w·(variance of the batch − variance) + w·(1 − w)·d²
+ *
+ * in which, unlike in E[x²] − E[x]², nothing cancels.
+ *
+ * Source: Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing
+ * Sample Variances", 1979.
+ */
+class PooledMoments {
+  private state: Moments | null = null;
+  private added = 0;
+
+  /** How many batches were added. */
+  get batches(): number {
+    return this.added;
+  }
+
+  /** Null before the first batch. The tensors stay this object's. */
+  get moments(): Moments | null {
+    return this.state;
+  }
+
+  add({mean, variance, count}: BatchStatistics): void {
+    const previous = this.state;
+    this.state = tf.tidy(() => {
+      const batch = {mean, variance, count: tf.add(count, 0)};
+      return keepAll(previous === null ? batch : pool(previous, batch));
+    });
+    if (previous !== null) tf.dispose({...previous});
+    ++this.added;
+  }
+
+  dispose(): void {
+    if (this.state !== null) tf.dispose({...this.state});
+    this.state = null;
+  }
+}
+
+function pool({mean, variance, count}: Moments, batch: Moments): Moments {
+  const total = tf.add(count, batch.count);
+  // A batch may be masked as a whole.
+  const w = tf.divNoNan(batch.count, total);
+  const d = tf.sub(batch.mean, mean);
+  const within = tf.mul(tf.sub(batch.variance, variance), w);
+  const between = tf.mul(tf.square(d), tf.mul(w, tf.sub(1, w)));
+  return {
+    mean: tf.add(mean, tf.mul(w, d)),
+    variance: tf.add(variance, tf.add(within, between)),
+    count: total,
+  };
+}
+
+/** Clones, kept when the tidy around them ends. */
+function keepAll({mean, variance, count}: Moments): Moments {
+  const kept = (tensor: tf.Tensor) => tf.keep(tf.clone(tensor));
+  return {mean: kept(mean), variance: kept(variance), count: kept(count)};
 }

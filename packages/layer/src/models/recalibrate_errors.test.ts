@@ -66,7 +66,7 @@ const wrong: [string, () => unknown, string][] = [
   [
     'too little data',
     () => [batch(1, [1, 4])],
-    `the batches are no good:\n  'bn' must meet at least 2 values of each channel, and met 1` +
+    `the batches can't be used:\n  'bn' must meet at least 2 values of each channel, and met 1` +
       `\n  'built_in' must meet at least 2 values of each channel, and met 1\n`,
   ],
   [

@@ -1,9 +1,15 @@
 /** Batch norms of one kind in the place of those of the other. */
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {isMaskedInGraph} from '../norm/mask_source.js';
+import {isMaskedInGraph} from '../call.js';
 import {describe, ValueError} from '../errors.js';
-import {isBuiltInBatchNorm, isResBatchNorm} from '../batch_norms.js';
+import {
+  isBuiltInBatchNorm,
+  isResBatchNorm,
+  setWeightsByName,
+  weightsByName,
+  type Layer,
+} from '../batch_norms.js';
 import {resBatchNorm} from '../res_batch_norm.js';
 import {
   builtInEquivalent,
@@ -12,11 +18,10 @@ import {
   type Part,
 } from './built_in_equivalent.js';
 import {checkModel} from './check_model.js';
-import {setWeightsByName, weightsByName} from './copy_layer.js';
+
 import type {Edge, Op} from './graph.js';
 import {graphsOf, Rebuild, timeDistributedLayer, unreachable} from './rebuild.js';
 
-type Layer = tfl.layers.Layer;
 type Model = tfl.LayersModel;
 
 const kinds = ['ResBatchNorm', 'BatchNormalization'] as const;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-import {decodeSafetensors} from './decode_safetensors.js';
-import {encodeSafetensors} from './encode_safetensors.js';
+import {decodeSafetensors} from './safetensors.js';
+import {encodeSafetensors} from './safetensors.js';
 
 /**
  * Written by the Python package safetensors 0.x:

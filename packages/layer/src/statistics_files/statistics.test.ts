@@ -3,11 +3,11 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {expectSamePredictions, setWeights} from '../../test/models.js';
 import {resBatchNorm, type ResBatchNormArgs} from '../index.js';
-import {exportStatistics} from './export_statistics.js';
-import type {StatisticsFormat} from './formats.js';
-import {importStatistics} from './import_statistics.js';
-import {decodeSafetensors} from './decode_safetensors.js';
-import {encodeSafetensors} from './encode_safetensors.js';
+import {exportStatistics} from './exchange.js';
+import type {StatisticsFormat} from './names.js';
+import {importStatistics} from './exchange.js';
+import {decodeSafetensors} from './safetensors.js';
+import {encodeSafetensors} from './safetensors.js';
 
 const exact = {rtol: 0, atol: 0};
 const {layers} = tfl;

@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {resBatchNorm} from '../index.js';
-import {exportStatistics} from './export_statistics.js';
-import {importStatistics, type ImportStatisticsOptions} from './import_statistics.js';
+import {exportStatistics} from './exchange.js';
+import {importStatistics, type ImportStatisticsOptions} from './exchange.js';
 
 const exact = {rtol: 0, atol: 0};
 const {layers} = tfl;

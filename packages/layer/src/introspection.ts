@@ -1,0 +1,17 @@
+/**
+ * For packages that look at the batch norms of a model, as @resbatchnorm/callbacks does:
+ * importing this registers nothing.
+ */
+export {
+  batchNorms,
+  findWeight,
+  frozenHolder,
+  hasMovingStatistics,
+  isBuiltInBatchNorm,
+  isResBatchNorm,
+  isTrained,
+} from './batch_norms.js';
+export type {BatchNorm, Layer, UpdateCounts} from './batch_norms.js';
+export {onBatchStatistics, withBatchStatistics} from './batch_statistics.js';
+export type {BatchStatistics, TakeStatistics} from './batch_statistics.js';
+export {describe, ValueError} from './errors.js';

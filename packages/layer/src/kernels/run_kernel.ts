@@ -6,8 +6,8 @@ import {cpuKernels} from './arrays/cpu.js';
 import {kernelNames, type Kernel, type KernelName, type Kernels} from './kernel.js';
 import {tensorflowKernels} from './tensorflow/kernels.js';
 import {wasmKernels} from './wasm/kernels.js';
-import {webglKernels} from './webgl/index.js';
-import {webgpuKernels} from './webgpu/index.js';
+import {webglKernels} from './webgl/kernels.js';
+import {webgpuKernels} from './webgpu/kernels.js';
 
 /** The backends that kernels were written for. A new one is a folder and a line here. */
 const kernelsOfBackend: Record<string, Partial<Kernels>> = {

@@ -1,14 +1,83 @@
 /**
- * Two sums over the values of each channel, by two shaders: the first adds up a block of
- * texels in each invocation, the second the sums of the blocks. So there is work for all of
- * a GPU, and no long sum of float32 numbers, which would be inexact.
+ * What is reduced over the values of each channel: two sums, and the center that they are taken
+ * about.
+ *
+ * The sums are made by two shaders: the first adds up a block of texels in each invocation, the
+ * second the sums of the blocks. So there is work for all of a GPU, and no long sum of float32
+ * numbers, which would be inexact.
  */
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 
 import {LEAST_TEXTURE_SIZE, type Runner} from './backend.js';
-import {perChannelLanes, place, type LaneInputs} from './lane_inputs.js';
-import {sum} from './sum.js';
-import type {TexelView} from './texel_view.js';
+import {
+  float,
+  perChannelLanes,
+  perChannelVector,
+  place,
+  type LaneInputs,
+  type TexelView,
+} from './texels.js';
+
+const MAX_SAMPLES = 8;
+
+/**
+ * [channels]: a number near the mean of each channel, the mean of a few of its values. The
+ * moments about it lose no digits, however large the mean is.
+ */
+export function centers(runner: Runner, view: TexelView, x: TensorInfo): TensorInfo {
+  const {outer, units, inner, channels, lanes} = view;
+  const positions = outer * inner;
+  const samples = Math.min(MAX_SAMPLES, positions);
+  const indices = Array.from({length: samples}, (_, i) => {
+    const position = Math.floor((i * positions) / samples);
+    return Math.floor(position / inner) * units * inner + (position % inner);
+  });
+  const additions = indices.map(
+    index => `
+      texel = texelFetch(x, place(first + ${index}, width), 0);
+      center += ${lanes.first('texel')} / ${float(samples)};`,
+  );
+  return perChannelVector(runner, channels, {
+    inputs: {x},
+    functions: `
+      ${place}
+
+      vec2 centerOf(int unit) {
+        int width = textureSize(x, 0).x;
+        int first = unit * ${inner};
+        vec2 center = vec2(0);
+        vec4 texel;
+        ${additions.join('')}
+        return center;
+      }
+    `,
+    values: lanes.areOneChannel
+      ? 'vec2(centerOf(2 * pair).x, centerOf(2 * pair + 1).x)'
+      : 'centerOf(pair)',
+  });
+}
+
+/**
+ * GLSL for long sums of float32 numbers: what each addition rounds off is added to the next
+ * term, so that a sum in which large terms cancel is still right. Where a compiler reorders
+ * additions, it is an ordinary sum.
+ *
+ * Source: Kahan, "Further remarks on reducing truncation errors", 1965.
+ */
+const sum = `
+  struct Sum {
+    vec4 value;
+    // By how much the value is too large.
+    vec4 excess;
+  };
+
+  void add(inout Sum sum, vec4 term) {
+    vec4 corrected = term - sum.excess;
+    vec4 next = sum.value + corrected;
+    sum.excess = (next - sum.value) - corrected;
+    sum.value = next;
+  }
+`;
 
 /** So that they fit into a texture of two columns, which some devices have no longer. */
 const MAX_BLOCKS = LEAST_TEXTURE_SIZE / 2;

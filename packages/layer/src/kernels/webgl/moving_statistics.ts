@@ -1,8 +1,7 @@
-import type {TensorInfo} from '@tensorflow/tfjs-core';
-
-import type {Kernels} from '../kernel.js';
+/** The moving statistics in fragment shaders, without reading anything back. */
+import {followed, type Kernels} from '../kernel.js';
 import {isSupported, withRunner} from './backend.js';
-import {float, ofVector, perChannelVector} from './per_channel.js';
+import {float, ofVector, perChannelVector} from './texels.js';
 
 /**
  * moving·momentum + batch·(1 − momentum), unless a value of the batch's is not finite: then all
@@ -10,7 +9,7 @@ import {float, ofVector, perChannelVector} from './per_channel.js';
  * others are left to the composed kernel.
  */
 export const movingStatistics: Kernels['movingStatistics'] = (inputs, attrs, backend) => {
-  const {mean, variance, skipped, moving_mean, moving_variance} = inputs;
+  const {mean, variance, skipped} = inputs;
   const {rule, momentum, skipNonFinite} = attrs;
   const [channels] = mean.shape;
   if (rule !== 'exponential' || !skipNonFinite || !isSupported(channels)) return null;
@@ -41,9 +40,9 @@ export const movingStatistics: Kernels['movingStatistics'] = (inputs, attrs, bac
       values: 'vec2(batchIsFinite(), 0)',
     });
     const isFinite = 'texelFetch(finite, ivec2(0), 0).x == 1.';
-    const next = (moving: TensorInfo, batch: TensorInfo) =>
+    const next = (name: string) =>
       perChannelVector(runner, channels, {
-        inputs: {moving, batch, finite},
+        inputs: {moving: inputs[name], batch: inputs[followed[name]], finite},
         code: `
           vec2 current = ${ofVector('moving')};
           vec2 next = current * ${float(momentum)}
@@ -61,15 +60,8 @@ export const movingStatistics: Kernels['movingStatistics'] = (inputs, attrs, bac
         }
       `,
     });
-    const statistics = {
-      moving_mean: next(moving_mean, mean),
-      moving_variance: next(moving_variance, variance),
-    };
     // In the order of the inputs.
-    const names = Object.keys(inputs).filter(name => name in statistics);
-    return [
-      ...names.map(name => statistics[name as keyof typeof statistics]),
-      nextSkipped,
-    ];
+    const names = Object.keys(inputs).filter(name => name in followed);
+    return [...names.map(next), nextSkipped];
   });
 };

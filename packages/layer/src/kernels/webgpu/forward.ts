@@ -1,12 +1,14 @@
 /**
- * The moments of a batch in two steps: those of each part, then those of the channel.
+ * The programs of the forward pass: the moments of a batch, and the normalization.
  *
- * All means are differences to the channel's first value, its origin. So they are exact to
- * float32's last digit of the deviations, not of the values, however large the mean is.
+ * The moments are computed in two steps: those of each part, then those of the channel. All means
+ * are differences to the channel's first value, its origin. So they are exact to float32's last
+ * digit of the deviations, not of the values, however large the mean is.
  */
 import type {KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 
-import {run} from './backend.js';
+import type {FusedActivation, NormAttrs} from '../kernel.js';
+import {run, WORKGROUP_SIZE} from './backend.js';
 import {reductionCode, tiled, tileParts, tilingCode, type Tiling} from './tiling.js';
 
 /**
@@ -144,4 +146,120 @@ export function moments(
   const total = totalMoments(backend, tiling, ofParts);
   backend.disposeData(ofParts.dataId);
   return total;
+}
+
+/** The mean and the variance as results of their own, as a program has one output. */
+export function mean(
+  backend: KernelBackend,
+  tiling: Tiling,
+  x: TensorInfo,
+  moments: TensorInfo,
+): TensorInfo {
+  const value = 'x[channel * uniforms.inner] + moments[channel]';
+  return ofEachChannel(backend, 'mean', tiling, {x, moments}, value);
+}
+
+export function variance(
+  backend: KernelBackend,
+  tiling: Tiling,
+  moments: TensorInfo,
+): TensorInfo {
+  const value = 'moments[uniforms.channels + channel]';
+  return ofEachChannel(backend, 'variance', tiling, {moments}, value);
+}
+
+/** → [channels], by an expression of `channel`. */
+function ofEachChannel(
+  backend: KernelBackend,
+  name: string,
+  {channels, inner, components}: Tiling,
+  inputs: Record<string, TensorInfo>,
+  value: string,
+): TensorInfo {
+  const program = {
+    name,
+    variant: [],
+    components,
+    workgroups: [Math.ceil(channels / WORKGROUP_SIZE), 1] as [number, number],
+    counts: {channels, inner},
+    code: () => /* wgsl */ `
+      fn main() {
+        let channel = i32(workgroupId.x) * ${WORKGROUP_SIZE} + i32(localIndex);
+        if (channel < uniforms.channels) {
+          result[channel] = ${value};
+        }
+      }
+    `,
+  };
+  return run(backend, program, inputs, [channels * components]);
+}
+
+type Tensors<Names extends string> = Record<Names, TensorInfo>;
+
+/** x and what belongs to it, with the moments of the batch or with statistics that are given. */
+type NormalizeInputs = Tensors<'x' | 'gamma' | 'beta'> &
+  (Tensors<'moments'> | Tensors<'mean' | 'variance'>) & {shortcut?: TensorInfo};
+
+/** A channel's mean in two parts, of which the first is a value near it, and its variance. */
+const givenStatistics = /* wgsl */ `
+  let origin = mean[channel];
+  let meanLessOrigin = 0.0;
+  let ownVariance = variance[channel];
+`;
+export const batchStatistics = /* wgsl */ `
+  let origin = x[indexOf(channel, 0)];
+  let meanLessOrigin = moments[channel];
+  let ownVariance = moments[uniforms.channels + channel];
+`;
+
+// NaN compares as false, and so passes.
+const activations: Record<FusedActivation, string> = {
+  linear: 'z',
+  relu: 'select(z, Value(), z < Value())',
+  relu6: 'select(select(z, Value(), z < Value()), Value(6.0), z > Value(6.0))',
+};
+
+/** `activated(z)`. */
+function activationCode(activation: FusedActivation): string {
+  return `fn activated(z: Value) -> Value { return ${activations[activation]}; }`;
+}
+
+/**
+ * → y = activation(gamma·(x − mean)/√(variance + epsilon) + beta + shortcut), as
+ * scale·(x − origin) + offset: what x and the mean have in common is off before anything is
+ * rounded.
+ */
+export function normalize(
+  backend: KernelBackend,
+  tiling: Tiling,
+  {shortcut, ...inputs}: NormalizeInputs,
+  {epsilon, activation}: NormAttrs,
+): TensorInfo {
+  const {variant, ...rest} = tiled(tiling);
+  const ofBatch = 'moments' in inputs;
+  const program = {
+    name: 'normalize',
+    ...rest,
+    variant: [...variant, ofBatch, activation, shortcut !== undefined],
+    numbers: {epsilon},
+    code: () => /* wgsl */ `
+      ${tilingCode(tiling)}
+      ${activationCode(activation)}
+
+      fn main() {
+        let thread = thisThread();
+        let channel = min(thread.channel, uniforms.channels - 1);
+        ${ofBatch ? batchStatistics : givenStatistics}
+        let scale = gamma[channel] * inverseSqrt(ownVariance + uniforms.epsilon);
+        let offset = beta[channel] - meanLessOrigin * scale;
+        for (var value = thread.first; value < thread.end; value += LANES) {
+          let index = indexOf(channel, value);
+          let norm = (x[index] - origin) * scale + offset;
+          result[index] = activated(norm ${shortcut ? '+ shortcut[index]' : ''});
+        }
+      }
+    `,
+  };
+  const all = shortcut ? {...inputs, shortcut} : inputs;
+  return run(backend, program, all, inputs.x.shape);
 }

@@ -1,11 +1,53 @@
-/** The sums over a channel that the gradient is made of, in two steps as the moments are. */
+/** The programs of the gradient: dz, the sums over a channel, and dx. */
 import type {KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 
-import type {NormAttrs} from '../kernel.js';
-import {activationGradCode} from './activation.js';
+import type {FusedActivation, NormAttrs} from '../kernel.js';
 import {run} from './backend.js';
-import {batchStatistics} from './normalize.js';
+import {batchStatistics} from './forward.js';
 import {reductionCode, tiled, tileParts, tilingCode, type Tiling} from './tiling.js';
+
+const activationGrads: Record<FusedActivation, string> = {
+  linear: 'dy[index]',
+  relu: 'select(Value(), dy[index], y[index] > Value())',
+  relu6: 'select(Value(), dy[index], (y[index] > Value()) & (y[index] < Value(6.0)))',
+};
+
+/** `dzAt(index)`, dz = dy·activation′ out of dy and, unless the activation is linear, y. */
+function activationGradCode(activation: FusedActivation): string {
+  return /* wgsl */ `
+    fn dzAt(index: i32) -> Value {
+      return ${activationGrads[activation]};
+    }
+  `;
+}
+
+/** dy, y → dz. */
+export function activationGrad(
+  backend: KernelBackend,
+  tiling: Tiling,
+  inputs: Record<'dy' | 'y', TensorInfo>,
+  activation: FusedActivation,
+): TensorInfo {
+  const {variant, ...rest} = tiled(tiling);
+  const program = {
+    name: 'activationGrad',
+    ...rest,
+    variant: [...variant, activation],
+    code: () => /* wgsl */ `
+      ${tilingCode(tiling)}
+      ${activationGradCode(activation)}
+
+      fn main() {
+        let thread = thisThread();
+        for (var value = thread.first; value < thread.end; value += LANES) {
+          let index = indexOf(thread.channel, value);
+          result[index] = dzAt(index);
+        }
+      }
+    `,
+  };
+  return run(backend, program, inputs, inputs.dy.shape);
+}
 
 export type GradInputs = Record<'dy' | 'x' | 'moments', TensorInfo> & {y?: TensorInfo};
 
@@ -99,7 +141,7 @@ function partSums(
  * The gradients that are sums. x̂ has a mean that would be 0 if that of x had not been rounded,
  * and which Σdz·x̂ has as often as there are values.
  */
-const gradients = {
+const sumGrads = {
   dgamma: 'total(sums.dzX) - total(sums.dz) * (total(sums.x) / f32(uniforms.valueCount))',
   dbeta: 'total(sums.dz)',
 };
@@ -109,7 +151,7 @@ function totalGrad(
   backend: KernelBackend,
   tiling: Tiling,
   partSums: TensorInfo,
-  name: keyof typeof gradients,
+  name: keyof typeof sumGrads,
 ): TensorInfo {
   const overParts = tileParts(tiling);
   const {counts, ...rest} = tiled(overParts);
@@ -140,7 +182,7 @@ function totalGrad(
         let thread = thisThread();
         let sums = reduced(ownSums(thread), thread.lane);
         if (isWriter(thread)) {
-          result[thread.channel] = ${gradients[name]};
+          result[thread.channel] = ${sumGrads[name]};
         }
       }
     `,
@@ -149,16 +191,59 @@ function totalGrad(
   return run(backend, program, {partSums}, [channels]);
 }
 
-/** dy, x, its moments and, unless the activation is linear, y → dgamma, dbeta. */
+/**
+ * dy, x, its moments and, unless the activation is linear, y → dgamma, dbeta: in two steps, as
+ * the moments are.
+ */
 export function gradSums(
   backend: KernelBackend,
   tiling: Tiling,
   inputs: GradInputs,
   attrs: NormAttrs,
-): Record<keyof typeof gradients, TensorInfo> {
+): Record<keyof typeof sumGrads, TensorInfo> {
   const ofParts = partSums(backend, tiling, inputs, attrs);
   const dgamma = totalGrad(backend, tiling, ofParts, 'dgamma');
   const dbeta = totalGrad(backend, tiling, ofParts, 'dbeta');
   backend.disposeData(ofParts.dataId);
   return {dgamma, dbeta};
+}
+
+/**
+ * → dx = gamma·r·(dz − dbeta/n − x̂·dgamma/n), as scale·dz + slope·(x − origin) + offset.
+ *
+ * With y that is eight arrays, and no device has to allow a shader more.
+ */
+export function inputGrad(
+  backend: KernelBackend,
+  tiling: Tiling,
+  inputs: GradInputs & Record<'gamma' | 'dgamma' | 'dbeta', TensorInfo>,
+  {epsilon, activation}: NormAttrs,
+): TensorInfo {
+  const {variant, ...rest} = tiled(tiling);
+  const program = {
+    name: 'inputGrad',
+    ...rest,
+    variant: [...variant, activation],
+    numbers: {epsilon},
+    code: () => /* wgsl */ `
+      ${tilingCode(tiling)}
+      ${activationGradCode(activation)}
+
+      fn main() {
+        let thread = thisThread();
+        let channel = min(thread.channel, uniforms.channels - 1);
+        ${batchStatistics}
+        let n = f32(uniforms.count);
+        let r = inverseSqrt(ownVariance + uniforms.epsilon);
+        let scale = gamma[channel] * r;
+        let slope = -scale * r * (dgamma[channel] / n);
+        let offset = -scale * (dbeta[channel] / n) - slope * meanLessOrigin;
+        for (var value = thread.first; value < thread.end; value += LANES) {
+          let index = indexOf(channel, value);
+          result[index] = scale * dzAt(index) + (slope * (x[index] - origin) + offset);
+        }
+      }
+    `,
+  };
+  return run(backend, program, inputs, inputs.x.shape);
 }

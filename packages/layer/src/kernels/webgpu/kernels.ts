@@ -1,25 +1,63 @@
+/** The kernels of the `webgpu` backend: compute shaders. */
 import type {KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 
-import type {Kernels, MovingStatisticsAttrs} from '../kernel.js';
+import {followed, type Kernels, type MovingStatisticsAttrs} from '../kernel.js';
 import {run, share, WORKGROUP_SIZE} from './backend.js';
+import {activationGrad, gradSums, inputGrad, type GradInputs} from './backward.js';
+import {mean, moments as momentsOf, normalize, variance} from './forward.js';
+import {tile} from './tiling.js';
+
+/** The reserve is the moments, which are more exact than mean and variance are. */
+const training: Kernels['training'] = (inputs, attrs, backend) => {
+  const {x} = inputs;
+  const tilings = tile(backend, inputs, attrs.axis);
+  if (tilings === null) return null;
+  const moments = momentsOf(backend, tilings.reduction, x);
+  return [
+    normalize(backend, tilings.each, {...inputs, moments}, attrs),
+    mean(backend, tilings.each, x, moments),
+    variance(backend, tilings.each, moments),
+    moments,
+  ];
+};
+
+/** The formulas are those of composed/kernels.ts. */
+const trainingGrad: Kernels['trainingGrad'] = (inputs, attrs, backend) => {
+  const {dy, x, gamma, y, reserve0: moments} = inputs;
+  const tilings = tile(backend, inputs, attrs.axis);
+  // After a forward pass by the composed kernel there are no moments.
+  if (tilings === null || moments === undefined) return null;
+  const gradient = (inputs: GradInputs, gradAttrs: typeof attrs) => {
+    const sums = gradSums(backend, tilings.reduction, inputs, gradAttrs);
+    const dx = inputGrad(backend, tilings.each, {...inputs, gamma, ...sums}, gradAttrs);
+    return [dx, sums.dgamma, sums.dbeta];
+  };
+  if (y === undefined) return gradient({dy, x, moments}, attrs);
+  if (!attrs.hasShortcut) return gradient({dy, x, moments, y}, attrs);
+  // As dz is wanted, all else starts from it, which reads less than from dy and y.
+  const dz = activationGrad(backend, tilings.each, {dy, y}, attrs.activation);
+  return [...gradient({dy: dz, x, moments}, {...attrs, activation: 'linear'}), dz];
+};
+
+const inference: Kernels['inference'] = (inputs, attrs, backend) => {
+  const tilings = tile(backend, inputs, attrs.axis);
+  if (tilings === null) return null;
+  return [normalize(backend, tilings.each, inputs, attrs)];
+};
 
 /**
  * The rule 'exponential', one program for each output. Each of them finds out for itself
  * whether the batch is finite: reading two values a channel once more is less work than
  * starting another program is.
  */
-export const movingStatistics: Kernels['movingStatistics'] = (inputs, attrs, backend) => {
-  const {moving_mean, moving_variance, mean, variance, skipped} = inputs;
+const movingStatistics: Kernels['movingStatistics'] = (inputs, attrs, backend) => {
   if (attrs.rule !== 'exponential') return null;
+  const {mean, variance, skipped} = inputs;
   const batch = {mean, variance};
-  const statistics: Record<string, TensorInfo> = {
-    moving_mean: follow(backend, moving_mean, batch, 'mean', attrs),
-    moving_variance: follow(backend, moving_variance, batch, 'variance', attrs),
-  };
   // In the order of the inputs.
-  const names = Object.keys(inputs).filter(name => name in statistics);
+  const names = Object.keys(inputs).filter(name => name in followed);
   return [
-    ...names.map(name => statistics[name]),
+    ...names.map(name => follow(backend, inputs[name], batch, followed[name], attrs)),
     attrs.skipNonFinite ? count(backend, skipped, batch) : share(backend, skipped),
   ];
 };
@@ -105,3 +143,10 @@ function count(
   };
   return run(backend, countProgram, {skipped, ...batch}, skipped.shape, 'int32');
 }
+
+export const webgpuKernels: Kernels = {
+  training,
+  trainingGrad,
+  inference,
+  movingStatistics,
+};

@@ -1,5 +1,12 @@
-/** Checks of the one options object that each callback is made from. */
-import {describe, ValueError} from './errors.js';
+/** Checks of what users pass: the options object that each callback is made from, and models. */
+import {
+  batchNorms,
+  describe,
+  hasMovingStatistics,
+  ValueError,
+  type BatchNorm,
+} from '@resbatchnorm/layer/introspection';
+import type * as tfl from '@tensorflow/tfjs-layers';
 
 /** @throws ValueError if `args` is no object, or has a key that is not among `known`. */
 export function checkArguments(
@@ -53,5 +60,24 @@ export function argumentError(
 ): ValueError {
   return new ValueError(
     `${where}: argument '${name}' must be ${expected}. Received: ${describe(received)}`,
+  );
+}
+
+/**
+ * The batch norms of a model that have moving statistics, and so are to be watched.
+ *
+ * @throws ValueError if `model` is not a layers model, or has none of them.
+ */
+export function watchedBatchNorms(where: string, model: tfl.LayersModel): BatchNorm[] {
+  // Not by its class: a program may hold two copies of tfjs-layers.
+  const isModel =
+    typeof model?.getClassName === 'function' && Array.isArray(model.layers);
+  if (!isModel) throw argumentError(where, 'model', 'a tf.LayersModel', model);
+  const watched = batchNorms(model).filter(({layer}) => hasMovingStatistics(layer));
+  if (watched.length > 0) return watched;
+  throw new ValueError(
+    `${where}: the model '${model.name}' must have a batch-norm layer with moving ` +
+      'statistics (ResBatchNorm or tf.layers.batchNormalization). Received: a model with ' +
+      `none among its ${model.layers.length} layers`,
   );
 }

@@ -1,10 +1,9 @@
 /** What the callbacks of this package have in common: errors without leaks, and the logs. */
+import {ValueError} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {ValueError} from './errors.js';
-import {countStep, progressOf} from './progress.js';
-import type {TrainingPosition} from './progress.js';
+import {countStep, progressOf, type TrainingPosition} from './progress.js';
 
 /** The logs that `fit` passes to an instance of a callback; on the device, in a step's. */
 export interface FitLogs {

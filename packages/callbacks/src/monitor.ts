@@ -1,6 +1,7 @@
 /** The quantity that a callback watches, and which of two values of it is the better one. */
+import {ValueError} from '@resbatchnorm/layer/introspection';
+
 import {argumentError, checkText} from './arguments.js';
-import {ValueError} from './errors.js';
 import {logValue, type FitLogs} from './fit_callback.js';
 
 export type MonitorMode = 'auto' | 'min' | 'max';

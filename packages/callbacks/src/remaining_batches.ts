@@ -1,8 +1,8 @@
 /** What is left of a dataset for an epoch that is gone on with in its middle. */
+import {ValueError} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
 
 import {checkArguments, checkWholeNumber} from './arguments.js';
-import {ValueError} from './errors.js';
 
 /** A dataset as `fitDataset` takes it. */
 export interface BatchDataset<T> {

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import {ResBatchNorm} from '@resbatchnorm/layer';
+import * as introspection from '@resbatchnorm/layer/introspection';
 
 import {
   compile,
@@ -28,6 +28,11 @@ import {eventFiles, ModelCheckpoint, resume} from '../node';
 import type {BatchDataset, Summary, SummaryWriter} from '..';
 import {histogramOf} from './summary';
 import {statisticsDistance} from '../statistics_distance';
+
+jest.mock('@resbatchnorm/layer/introspection', () => {
+  const actual = jest.requireActual('@resbatchnorm/layer/introspection');
+  return {...actual, onBatchStatistics: jest.fn(actual.onBatchStatistics)};
+});
 
 /** Keeps the summaries as they come. */
 class Collector implements SummaryWriter {
@@ -328,13 +333,14 @@ test('loss and metrics have the names that Keras gives them', async () => {
 });
 
 test('steps that never ended are not observed in the next training', async () => {
-  const layer = new ResBatchNorm({name: 'bn'});
-  const observe = layer.observeNextUpdate.bind(layer);
-  let observed = 0;
-  jest.spyOn(layer, 'observeNextUpdate').mockImplementation(observer =>
-    observe(batch => {
-      observed += 1;
-      observer(batch);
+  const layer = resBatchNorm({name: 'bn'});
+  let told = 0;
+  const onBatch = jest.mocked(introspection.onBatchStatistics);
+  const {onBatchStatistics} = jest.requireActual('@resbatchnorm/layer/introspection');
+  onBatch.mockImplementation((norm, take) =>
+    onBatchStatistics(norm, (batch: introspection.BatchStatistics) => {
+      told += 1;
+      take(batch);
     }),
   );
   class Fails extends tfl.Callback {
@@ -347,7 +353,7 @@ test('steps that never ended are not observed in the next training', async () =>
   for (let training = 0; training < 3; training++)
     await expect(fit(model, [summary, new Fails()])).rejects.toThrow('of another');
   await fit(model, summary, {epochs: 1});
-  expect(observed).toBe(3);
+  expect(told).toBe(3);
 });
 
 test('a second training goes on counting', async () => {
@@ -418,7 +424,7 @@ test('it works beside others', async () => {
 test.each([
   [undefined, 'undefined'],
   ['logs', '"logs"'],
-  [{}, 'a plain object'],
+  [{}, '{}'],
   [7, '7'],
 ])('%p in place of the writer is an error that says so', (writer, received) => {
   expect(() => new MovingStatisticsSummary({writer: writer as never})).toThrow(
@@ -431,7 +437,7 @@ test.each([
 test.each([
   [undefined, 'undefined'],
   ['', '""'],
-  [{}, 'a plain object'],
+  [{}, '{}'],
   [7, '7'],
 ])('%p in place of the folder is an error that says so', (folder, received) => {
   expect(() => eventFiles(folder as unknown as string)).toThrow(

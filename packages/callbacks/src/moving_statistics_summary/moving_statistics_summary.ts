@@ -1,7 +1,12 @@
 /** The callback that writes how the moving statistics move, for TensorBoard and tfjs-vis. */
-import {findBatchNormLayers} from '../batch_norm_layers.js';
-import type {BatchNormLayer} from '../batch_norm_layers.js';
-import {argumentError, checkArguments, checkWholeNumber} from '../arguments.js';
+import type {BatchNorm} from '@resbatchnorm/layer/introspection';
+
+import {
+  argumentError,
+  checkArguments,
+  checkWholeNumber,
+  watchedBatchNorms,
+} from '../arguments.js';
 import {FitCallback, readLogs, type FitLogs} from '../fit_callback.js';
 import {observeNow, StepObservation, watchedLayers} from './step_observation.js';
 import type {Summary, SummaryWriter} from './summary.js';
@@ -51,7 +56,7 @@ export interface MovingStatisticsSummaryArgs {
  *     variance_distance = rms(½·ln((variance + epsilon)/(moving_variance + epsilon)))
  *
  * Both are 0 where training mode and inference mode agree. They are there for layers that
- * were updated in the step: the first update, if a `ResBatchNorm` has several in a step. The
+ * were trained in the step: of the first batch, if a `ResBatchNorm` has several in a step. The
  * built-in layer does not tell the batch's statistics; they are found from the change of its
  * moving statistics, which is right if it is called once a step. For the last step of an epoch
  * they are missing if it could not be told to be that: in the first epoch of a dataset of
@@ -65,7 +70,7 @@ export interface MovingStatisticsSummaryArgs {
 export class MovingStatisticsSummary extends FitCallback {
   private readonly writer: SummaryWriter;
   private readonly everySteps: number | null;
-  private layers: BatchNormLayer[] = [];
+  private layers: BatchNorm[] = [];
   private stepsPerEpoch?: number;
   /** Steps done. */
   private step = 0;
@@ -92,7 +97,7 @@ export class MovingStatisticsSummary extends FitCallback {
   }
 
   protected override async trainBegin(): Promise<void> {
-    this.layers = findBatchNormLayers(this.model, WHERE);
+    this.layers = watchedBatchNorms(WHERE, this.model);
     this.stepsPerEpoch = this.knownStepsPerEpoch();
     // That of a step that another training began and did not end.
     this.observation?.cancel();

@@ -1,21 +1,21 @@
 /** What is to be known of one training step: the layers' statistics before, in and after it. */
+import {
+  findWeight,
+  onBatchStatistics,
+  type BatchNorm,
+  type Layer,
+} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {findWeight} from '../batch_norm_layers.js';
-import type {BatchNormLayer, Layer} from '../batch_norm_layers.js';
-import {batchFromChange, statisticsDistance} from '../statistics_distance.js';
-import type {Statistics} from '../statistics_distance.js';
+import {
+  batchFromChange,
+  statisticsDistance,
+  type Statistics,
+} from '../statistics_distance.js';
 import {histogramOf, type Summary} from './summary.js';
 
 /** What this needs of both kinds of layers, and of which their types do not tell. */
 type NormLayer = Layer & {readonly epsilon: number; readonly momentum?: number};
-
-/** The part of `ResBatchNorm` that tells the statistics of a batch. */
-interface Observable {
-  observeNextUpdate(
-    observer: (batch: {mean: tf.Tensor1D; variance: tf.Tensor1D}) => void,
-  ): () => void;
-}
 
 export interface WatchedLayer {
   layer: NormLayer;
@@ -27,13 +27,13 @@ export interface WatchedLayer {
  * The layers that are built, each with a label of its own. It is what its weights' names begin
  * with; the layer's path, where layers of the model have that in common.
  */
-export function watchedLayers(found: readonly BatchNormLayer[]): WatchedLayer[] {
-  const built = found.filter(({layer}) => findWeight(layer, 'moving_mean'));
+export function watchedLayers(norms: readonly BatchNorm[]): WatchedLayer[] {
+  const built = norms.filter(({layer}) => findWeight(layer, 'moving_mean'));
   const scopes = built.map(({layer}) => scopeOf(layer));
   const taken = new Set<string>();
-  return built.map(({layer, path}, i) => {
+  return built.map(({layer, paths}, i) => {
     const isUnique = scopes[i] !== '' && scopes.filter(s => s === scopes[i]).length === 1;
-    const wanted = isUnique ? scopes[i] : path;
+    const wanted = isUnique ? scopes[i] : paths[0];
     let label = wanted;
     for (let n = 1; taken.has(label); n++) label = `${wanted}_${n}`;
     taken.add(label);
@@ -64,7 +64,7 @@ async function readMovingStatistics(
   }
 }
 
-/** A write gives a weight another one, so they tell whether the layer was updated. */
+/** A write of the built-in layer gives the weight another one, so it tells of an update. */
 function dataIdOf({layer}: WatchedLayer): object {
   return statisticsOf(layer)[0].dataId;
 }
@@ -75,16 +75,17 @@ function statisticsOf(layer: Layer): [mean: tf.Tensor1D, variance: tf.Tensor1D] 
 }
 
 /**
- * Waits for the next update of a `ResBatchNorm`, and reads the statistics of its batch. The
- * read-back starts in the update, so that no tensor has to be kept.
+ * Waits for the next batch that a `ResBatchNorm` is trained with, and reads its statistics. The
+ * read-back starts in the call, so that no tensor has to be kept.
  */
 class BatchObservation {
   private batch?: Promise<Statistics>;
-  private readonly stop: () => void;
+  private readonly stop: (() => void) | null;
 
-  constructor(layer: Observable) {
-    this.stop = layer.observeNextUpdate(({mean, variance}) => {
-      this.batch = Promise.all([readCopy(mean), readCopy(variance)]).then(
+  constructor(layer: Layer) {
+    this.stop = onBatchStatistics(layer, ({mean, followedVariance}) => {
+      if (this.batch !== undefined) return;
+      this.batch = Promise.all([readCopy(mean), readCopy(followedVariance)]).then(
         ([mean, variance]) => ({mean, variance}),
       );
       // It is awaited at the end of the step, which a training that fails never reaches.
@@ -92,20 +93,21 @@ class BatchObservation {
     });
   }
 
+  /** Whether the layer tells its batches; the built-in one does not. */
+  get isTold(): boolean {
+    return this.stop !== null;
+  }
+
   /** Stops to wait. */
   cancel(): void {
-    this.stop();
+    this.stop?.();
   }
 
-  /** Undefined if there was no update. */
+  /** Undefined if there was no batch. */
   finish(): Promise<Statistics | undefined> {
-    this.stop();
+    this.cancel();
     return this.batch ?? Promise.resolve(undefined);
   }
-}
-
-function isObservable(layer: object): layer is Observable {
-  return typeof (layer as Partial<Observable>).observeNextUpdate === 'function';
 }
 
 async function readCopy(tensor: tf.Tensor1D): Promise<ArrayLike<number>> {
@@ -123,7 +125,7 @@ interface LayerBefore {
   watched: WatchedLayer;
   moving: Statistics;
   dataId: object;
-  observation?: BatchObservation;
+  observation: BatchObservation;
 }
 
 export class StepObservation {
@@ -137,27 +139,26 @@ export class StepObservation {
         watched,
         moving: statistics[i],
         dataId: dataIdOf(watched),
-        ...(isObservable(watched.layer) && {
-          observation: new BatchObservation(watched.layer),
-        }),
+        observation: new BatchObservation(watched.layer),
       })),
     );
   }
 
   /** To be called in the place of `finish` if the step does not end, as when a training fails. */
   cancel(): void {
-    for (const {observation} of this.layers) observation?.cancel();
+    for (const {observation} of this.layers) observation.cancel();
   }
 
   /** To be called after the step. */
   async finish(): Promise<SummaryValues> {
     const [after, batches] = await Promise.all([
       readMovingStatistics(this.layers.map(({watched}) => watched)),
-      Promise.all(this.layers.map(({observation}) => observation?.finish())),
+      Promise.all(this.layers.map(({observation}) => observation.finish())),
     ]);
     const values = this.layers.map(({watched}, i) => layerValues(watched, after[i]));
     const distances = this.layers.map((before, i) => {
-      const batch = before.observation ? batches[i] : changeOf(before, after[i]);
+      const {isTold} = before.observation;
+      const batch = isTold ? batches[i] : changeOf(before, after[i]);
       return batch ? distanceScalars(before, batch) : {};
     });
     return merge([...values, ...distances.map(scalars => ({scalars, histograms: {}}))]);

@@ -1,5 +1,6 @@
 /** Collects summaries for the charts of tfjs-vis. */
-import {describe, ValueError} from '../errors.js';
+import {describe, ValueError} from '@resbatchnorm/layer/introspection';
+
 import type {Histogram, Summary, SummaryWriter} from './summary.js';
 
 type Run = Summary['run'];

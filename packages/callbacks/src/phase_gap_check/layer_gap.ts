@@ -1,8 +1,12 @@
 /** How far the moving statistics of a layer are from what they should follow, and why. */
-import {findWeight, updateCounts} from '../batch_norm_layers.js';
-import type {BatchNormLayer, Layer} from '../batch_norm_layers.js';
-import {statisticsDistance} from '../statistics_distance.js';
-import type {Statistics} from '../statistics_distance.js';
+import {
+  findWeight,
+  isResBatchNorm,
+  type BatchNorm,
+  type Layer,
+} from '@resbatchnorm/layer/introspection';
+
+import {statisticsDistance, type Statistics} from '../statistics_distance.js';
 import type {Updates} from './update_progress.js';
 
 /**
@@ -46,11 +50,10 @@ const YOUNG = 0.05;
 const TOO_YOUNG = 0.2;
 
 export async function layerGap(
-  found: BatchNormLayer,
+  {layer, paths}: BatchNorm,
   batch: Statistics,
   updates: Updates,
 ): Promise<LayerGap> {
-  const {layer, path} = found;
   const {epsilon} = layer as Layer & {epsilon: number};
   const [mean, variance] = await Promise.all(
     ['moving_mean', 'moving_variance'].map(name =>
@@ -62,7 +65,7 @@ export async function layerGap(
   const isInitial =
     mean.every(value => value === 0) && variance.every(value => value === 1);
   return {
-    layer: path,
+    layer: paths[0],
     className: layer.getClassName(),
     distance,
     meanDistance: distances.mean,
@@ -101,12 +104,11 @@ function explain(
   updates: Updates,
   isInitial: boolean,
 ): Pick<LayerGap, 'cause' | 'message'> {
-  const counts = updateCounts(layer);
-  if (counts && counts.updateOpCount > counts.updateCount) {
+  if (isResBatchNorm(layer) && layer.updateOpCount > layer.updateCount) {
     return {
       cause: 'collected and not run',
       message:
-        `update ops made: ${counts.updateOpCount}, run: ${counts.updateCount}. Run what ` +
+        `update ops made: ${layer.updateOpCount}, run: ${layer.updateCount}. Run what ` +
         'collectUpdateOps returned, with updateOps.run(), in each step; UpdateOpsCheck ' +
         'finds the step that does not',
     };

@@ -194,9 +194,9 @@ describe('data', () => {
 
   test.each<[string, () => unknown, string]>([
     ['none', () => undefined, '. Received: undefined'],
-    ['without ys', () => ({xs: data.xs}), '. Received: a plain object'],
+    ['without ys', () => ({xs: data.xs}), '. Received: {xs: an instance of Tensor}'],
     ['an empty array', () => [], '. Received: an array of 0'],
-    ['with numbers', () => ({xs: [1], ys: [2]}), '. Received: a plain object'],
+    ['with numbers', () => ({xs: [1], ys: [2]}), '. Received: {xs: [1], ys: [2]}'],
   ])('%s is an error', (_name, wrong, received) => {
     expect(() => new PhaseGapCheck({data: wrong() as never})).toThrow(
       "PhaseGapCheck: argument 'data' must be {xs, ys} of tensors, an array of such batches " +

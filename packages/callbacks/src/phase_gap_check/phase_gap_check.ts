@@ -1,10 +1,13 @@
 /** The callback that compares training mode and inference mode on the same batches. */
+import {ValueError, type BatchNorm} from '@resbatchnorm/layer/introspection';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {findBatchNormLayers} from '../batch_norm_layers.js';
-import type {BatchNormLayer} from '../batch_norm_layers.js';
-import {argumentError, checkArguments, checkWholeNumber} from '../arguments.js';
-import {ValueError} from '../errors.js';
+import {
+  argumentError,
+  checkArguments,
+  checkWholeNumber,
+  watchedBatchNorms,
+} from '../arguments.js';
 import {FitCallback, type FitLogs} from '../fit_callback.js';
 import {layerGap, type LayerGap} from './layer_gap.js';
 import {GapHandler, type OnGap, type PhaseGapReport} from './phase_gap.js';
@@ -143,7 +146,7 @@ export class PhaseGapCheck extends FitCallback {
   protected override trainBegin(): void {
     this.handler.reset();
     this.wasPast = false;
-    this.progress = new UpdateProgress(findBatchNormLayers(this.model, WHERE));
+    this.progress = new UpdateProgress(watchedBatchNorms(WHERE, this.model));
   }
 
   protected override stepEnd(): void {
@@ -157,7 +160,7 @@ export class PhaseGapCheck extends FitCallback {
     const report = await this.compare(WHERE, this.model, {
       epoch,
       batchSize: this.batchSize ?? batchSize ?? 32,
-      updatesOf: found => this.progress.updatesOf(found, (epochs ?? 0) - epoch - 1),
+      updatesOf: norm => this.progress.updatesOf(norm, (epochs ?? 0) - epoch - 1),
     });
     Object.assign(logs, logsOf(report));
     this.handler.handle(report);
@@ -174,10 +177,10 @@ export class PhaseGapCheck extends FitCallback {
       epoch: null,
       batchSize: this.batchSize ?? 32,
       // The built-in layer does not count, but its last training did.
-      updatesOf: found =>
-        this.progress.knows(found)
-          ? this.progress.updatesOf(found, 0)
-          : updatesOutsideTraining(found),
+      updatesOf: norm =>
+        this.progress.knows(norm)
+          ? this.progress.updatesOf(norm, 0)
+          : updatesOutsideTraining(norm),
     });
     this.handler.handle(report);
     return report;
@@ -199,7 +202,7 @@ export class PhaseGapCheck extends FitCallback {
     model: tfl.LayersModel,
     {epoch, batchSize, updatesOf}: Circumstances,
   ): Promise<PhaseGapReport> {
-    const found = findBatchNormLayers(model, where);
+    const norms = watchedBatchNorms(where, model);
     if (model.optimizer == null) {
       throw new ValueError(
         `${where}: the model '${model.name}' must be compiled, with the loss to compare. ` +
@@ -207,7 +210,7 @@ export class PhaseGapCheck extends FitCallback {
       );
     }
     const size = {batchSize, steps: this.steps};
-    const {statistics, ...values} = await probe(where, model, found, this.data, size);
+    const {statistics, ...values} = await probe(where, model, norms, this.data, size);
     const layers = await Promise.all(
       [...statistics].map(([layer, batch]) => layerGap(layer, batch, updatesOf(layer))),
     );
@@ -234,7 +237,7 @@ export class PhaseGapCheck extends FitCallback {
 interface Circumstances {
   epoch: number | null;
   batchSize: number;
-  updatesOf: (layer: BatchNormLayer) => Updates;
+  updatesOf: (layer: BatchNorm) => Updates;
 }
 
 /** Infinite if only the loss in inference mode is not finite; NaN if both are. */

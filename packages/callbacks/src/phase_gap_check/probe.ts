@@ -1,13 +1,20 @@
 /** Runs a model on the same batches in both modes, and leaves no trace on it. */
+import {
+  isTrained,
+  withBatchStatistics,
+  type BatchNorm,
+  type Layer,
+} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {isFrozen} from '../batch_norm_layers.js';
-import type {BatchNormLayer, Layer} from '../batch_norm_layers.js';
 import type {Statistics} from '../statistics_distance.js';
-import {probeBatches} from './probe_data.js';
-import type {ProbeBatch, ProbeData, ProbeSize} from './probe_data.js';
-import {inTrainingMode} from './training_mode.js';
+import {
+  probeBatches,
+  type ProbeBatch,
+  type ProbeData,
+  type ProbeSize,
+} from './probe_data.js';
 
 /** The loss and each metric, by the names that `fit` gives them. */
 export type LossAndMetrics = Record<string, number>;
@@ -17,18 +24,18 @@ export interface ProbeResult {
   training: LossAndMetrics;
   inference: LossAndMetrics;
   /** Of the layers that were in training mode, and called: the means over the batches. */
-  statistics: Map<BatchNormLayer, Statistics>;
+  statistics: Map<BatchNorm, Statistics>;
 }
 
 /** @throws ValueError if the data are wrong. */
 export async function probe(
   where: string,
   model: tfl.LayersModel,
-  layers: readonly BatchNormLayer[],
+  norms: readonly BatchNorm[],
   data: ProbeData,
   size: ProbeSize,
 ): Promise<ProbeResult> {
-  const trained = layers.filter(layer => !isFrozen(layer));
+  const trained = norms.filter(isTrained);
   const means = new ProbeMeans(trained.map(({layer}) => layer));
   try {
     let examples = 0;
@@ -46,9 +53,9 @@ export async function probe(
       training: byName(model, training!),
       inference: byName(model, inference!),
       statistics: new Map(
-        trained.flatMap((found, i) => {
+        trained.flatMap((norm, i) => {
           const values = statistics[i];
-          return values ? [[found, values]] : [];
+          return values ? [[norm, values]] : [];
         }),
       ),
     };
@@ -75,12 +82,12 @@ class ProbeMeans {
   add(model: tfl.LayersModel, batch: ProbeBatch): void {
     tf.tidy(() => {
       this.inference.add(evaluate(model, batch), batch.size);
-      const training = inTrainingMode(
+      const training = withBatchStatistics(
         this.layers,
-        (layer, {mean, variance}) => {
+        (layer, {mean, followedVariance}) => {
           const means = this.statistics.get(layer)!;
           means.mean.add(mean, batch.size);
-          means.variance.add(variance, batch.size);
+          means.variance.add(followedVariance, batch.size);
         },
         () => evaluate(model, batch),
       );

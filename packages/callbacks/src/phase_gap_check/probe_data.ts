@@ -1,7 +1,6 @@
 /** The batches that both modes are run on, from what `fit` and `fitDataset` take. */
+import {describe, ValueError} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
-
-import {describe, ValueError} from '../errors.js';
 
 /** One tensor, several in the order of the model's, or several by name. */
 export type ProbeTensors = tf.Tensor | tf.Tensor[] | tf.NamedTensorMap;
@@ -40,7 +39,7 @@ export function checkProbeData(where: string, data: unknown): void {
   throw dataError(
     where,
     '{xs, ys} of tensors, an array of such batches that is not empty, or a dataset of them',
-    Array.isArray(data) ? `an array of ${data.length}` : describe(data),
+    describeData(data),
   );
 }
 
@@ -134,6 +133,14 @@ function sizeOf(where: string, {xs, ys}: ProbeExamples): number {
     'batches of one example or more, as many in the targets as in the inputs',
     `tensors of ${sizes.join(', ')} examples`,
   );
+}
+
+/** The parts of an object by themselves, as tensors are too long to be shown. */
+function describeData(data: unknown): string {
+  if (Array.isArray(data)) return `an array of ${data.length}`;
+  if (typeof data !== 'object' || data === null) return describe(data);
+  const parts = Object.entries(data).map(([name, part]) => `${name}: ${describe(part)}`);
+  return `{${parts.join(', ')}}`;
 }
 
 function dataError(where: string, expected: string, received: string): ValueError {

@@ -1,6 +1,10 @@
 /** How often the layers of a model are updated in a training, and will be by its end. */
-import {findWeight, updateCounts} from '../batch_norm_layers.js';
-import type {BatchNormLayer, Layer} from '../batch_norm_layers.js';
+import {
+  findWeight,
+  isResBatchNorm,
+  type BatchNorm,
+  type Layer,
+} from '@resbatchnorm/layer/introspection';
 
 /** The updates of one layer. */
 export interface Updates {
@@ -20,8 +24,8 @@ interface Seen {
 }
 
 /** What is known of a layer by itself: a `ResBatchNorm` counts, the built-in layer does not. */
-export function updatesOutsideTraining({layer}: BatchNormLayer): Updates {
-  return {run: updateCounts(layer)?.updateCount, left: 0};
+export function updatesOutsideTraining({layer}: BatchNorm): Updates {
+  return {run: isResBatchNorm(layer) ? layer.updateCount : undefined, left: 0};
 }
 
 /** To be made when the training begins. */
@@ -30,7 +34,7 @@ export class UpdateProgress {
   private stepsSinceLook = 0;
   private epochsDone = 0;
 
-  constructor(layers: readonly BatchNormLayer[]) {
+  constructor(layers: readonly BatchNorm[]) {
     this.seen = new Map(
       layers.map(({layer}) => [
         layer,
@@ -50,7 +54,7 @@ export class UpdateProgress {
       const dataId = dataIdOf(layer);
       const counted = countOf(layer);
       const isWritten = dataId !== seen.dataId;
-      seen.run += updateCounts(layer)
+      seen.run += isResBatchNorm(layer)
         ? counted - seen.counted
         : Number(isWritten) * this.stepsSinceLook;
       seen.dataId = dataId;
@@ -60,15 +64,15 @@ export class UpdateProgress {
   }
 
   /** Whether the layer is one of those that it was made for. */
-  knows({layer}: BatchNormLayer): boolean {
+  knows({layer}: BatchNorm): boolean {
     return this.seen.has(layer);
   }
 
-  updatesOf({layer}: BatchNormLayer, epochsLeft: number): Updates {
+  updatesOf({layer}: BatchNorm, epochsLeft: number): Updates {
     const {run = 0} = this.seen.get(layer) ?? {};
     return {
       // A layer that counts may have been trained before.
-      run: updateCounts(layer)?.updateCount ?? run,
+      run: isResBatchNorm(layer) ? layer.updateCount : run,
       inTraining: run,
       left: this.epochsDone > 0 ? (run / this.epochsDone) * epochsLeft : 0,
     };
@@ -76,10 +80,10 @@ export class UpdateProgress {
 }
 
 function countOf(layer: Layer): number {
-  return updateCounts(layer)?.updateCount ?? 0;
+  return isResBatchNorm(layer) ? layer.updateCount : 0;
 }
 
-/** A write leaves the tf.Variable the same and gives it another dataId. */
+/** A write by the built-in layer leaves the tf.Variable the same, with another dataId. */
 function dataIdOf(layer: Layer): object | undefined {
   return findWeight(layer, 'moving_mean')?.read().dataId;
 }

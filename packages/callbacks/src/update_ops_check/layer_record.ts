@@ -1,7 +1,22 @@
-/** What the check has seen of one batch-norm layer so far. */
-import {findWeight, isFrozen, updateCounts} from '../batch_norm_layers.js';
-import type {BatchNormLayer, Layer} from '../batch_norm_layers.js';
-import {compareSnapshots, takeSnapshot, type LayerSnapshot} from './layer_snapshot.js';
+/** What the check has seen of one batch norm so far, and the report of it. */
+import {
+  findWeight,
+  isResBatchNorm,
+  isTrained,
+  type BatchNorm,
+  type Layer,
+  type UpdateCounts,
+} from '@resbatchnorm/layer/introspection';
+import type * as tfl from '@tensorflow/tfjs-layers';
+
+import {
+  findingsIn,
+  takeSnapshot,
+  updatesIn,
+  weightsOf,
+  type LayerSnapshot,
+  type NormWeights,
+} from './layer_step.js';
 import {
   negativeVariance,
   nonFiniteStatistics,
@@ -43,11 +58,15 @@ export class LayerRecord {
   /** The layer's own counts at the last look at its statistics. */
   private lastRun: number;
   private lastSkipped: Promise<number>;
+  private weights: NormWeights;
+  /** Warnings that were given since the training began. */
+  private readonly warnedOf = new Set<string>();
 
-  /** `found` is set anew when the layer is met again: it may be in another model then. */
-  constructor(public found: BatchNormLayer) {
-    this.frozen = isFrozen(found);
-    const counts = updateCounts(found.layer);
+  /** `norm` is set anew when the layer is met again: it may be in another model then. */
+  constructor(public norm: BatchNorm) {
+    this.frozen = !isTrained(norm);
+    this.weights = weightsOf(norm);
+    const counts = updateCountsOf(norm);
     this.lastRun = counts?.updateCount ?? 0;
     // A layer that was trained before has to be asked; a new one need not be read back.
     this.lastSkipped =
@@ -59,29 +78,38 @@ export class LayerRecord {
   }
 
   get layer(): string {
-    return this.found.path;
+    return this.norm.paths[0];
   }
 
   get className(): string {
-    return this.found.layer.getClassName();
+    return this.norm.layer.getClassName();
+  }
+
+  /** Lets warnings that were given already be given again. */
+  trainBegin(): void {
+    this.warnedOf.clear();
   }
 
   snapshot(): LayerSnapshot {
-    return takeSnapshot(this.found);
+    // A layer has the same weights from when it is built, and is asked for them until then.
+    if (this.weights.statistics.length === 0) this.weights = weightsOf(this.norm);
+    return takeSnapshot(this.norm, this.weights);
   }
 
-  addStep(before: LayerSnapshot): Finding[] {
-    const {updates, finding} = compareSnapshots(this.found, before, this.snapshot());
-    this.frozen = before.frozen;
+  /** @param fitted The model whose `fit` made the step. */
+  addStep(before: LayerSnapshot, fitted?: tfl.LayersModel): Finding[] {
+    const after = this.snapshot();
+    const step = {norm: this.norm, weights: this.weights, before, after, fitted};
+    this.frozen = !before.isTrained;
     this.steps += 1;
-    this.updates += updates;
-    return finding ? [finding] : [];
+    this.updates += updatesIn(step);
+    return findingsIn(step).filter(finding => !this.isWarnedOf(finding));
   }
 
   /** Reads the statistics back, and the count of skipped updates. */
   async look(): Promise<Finding[]> {
-    const findings = await checkStatistics(this.found.layer);
-    const counts = updateCounts(this.found.layer);
+    const findings = await checkStatistics(this.norm.layer);
+    const counts = updateCountsOf(this.norm);
     if (!counts) return findings;
     const run = counts.updateCount - this.lastRun;
     this.lastRun = counts.updateCount;
@@ -101,10 +129,23 @@ export class LayerRecord {
       frozen,
       steps,
       updates,
-      ...(updateCounts(this.found.layer) && {skippedUpdates: skipped}),
+      ...(updateCountsOf(this.norm) && {skippedUpdates: skipped}),
       violations,
     };
   }
+
+  /** What is a warning in one step is so in all that follow: it is given once. */
+  private isWarnedOf({severity, message}: Finding): boolean {
+    if (severity === 'error') return false;
+    const isGiven = this.warnedOf.has(message);
+    this.warnedOf.add(message);
+    return isGiven;
+  }
+}
+
+/** Undefined of the built-in layer, which does not count. */
+function updateCountsOf({layer}: BatchNorm): UpdateCounts | undefined {
+  return isResBatchNorm(layer) ? layer : undefined;
 }
 
 /** Reads moving statistics back and says what is wrong with their values. */

@@ -1,13 +1,12 @@
 /** The callback that checks, step by step, that batch-norm layers run their update ops. */
+import type {Layer} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {findBatchNormLayers} from '../batch_norm_layers.js';
-import type {Layer} from '../batch_norm_layers.js';
-import {argumentError, checkArguments} from '../arguments.js';
+import {argumentError, checkArguments, watchedBatchNorms} from '../arguments.js';
 import {FitCallback} from '../fit_callback.js';
 import {LayerRecord, summaryOf, type LayerReport} from './layer_record.js';
-import type {LayerSnapshot} from './layer_snapshot.js';
+import type {LayerSnapshot} from './layer_step.js';
 import {
   ViolationHandler,
   type Finding,
@@ -31,26 +30,35 @@ type Snapshots = Map<LayerRecord, LayerSnapshot>;
 
 /**
  * Checks in every training step that batch normalization is trained as it should be: each
- * trainable batch-norm layer of the model must have run its update ops, that is, have written
- * its moving mean and moving variance, and each frozen one must not have.
+ * trainable batch-norm layer of the model must have run its update ops, which write its moving
+ * mean and moving variance, and have gamma and beta trained; each frozen one must be left as
+ * it is.
  *
  *     const check = new UpdateOpsCheck();
  *     await model.fit(x, y, {callbacks: [check, tfl.callbacks.earlyStopping({})]});
  *     console.table(check.report());
  *
  * Layers are `ResBatchNorm` and `tf.layers.batchNormalization`, also in nested models, in
- * wrappers, and in layers of your own that hold one as a property. Frozen is a layer with `trainable === false`, or in a model with that.
+ * wrappers, and in layers of your own that hold one. Frozen is a layer with
+ * `trainable === false`, and a built-in one in a model with that.
+ *
  * Reasons for which a layer fails:
  * - frozen but updated: the built-in layer does so, `ResBatchNorm` does not
+ * - frozen but trained: gamma or beta were written
  * - frozen in the step, so that its update ops did not run
  * - never called in training mode in this step
+ * - trained in inference mode: gamma or beta were written, and no update op was made
+ * - thawed after compile: `fit` trains what was trainable when the model was compiled
+ * - thawed in a frozen model: its statistics are updated, gamma and beta not trained, as
+ *   tfjs-layers trains nothing inside of a frozen model. A warning, once a training
  * - collected and not run: made inside `collectUpdateOps`, without `run()` afterwards
  * - at the end of an epoch: moving statistics that are NaN or infinite, a negative moving
  *   variance, and updates that were skipped because the batch's statistics were not finite.
  *   If only some of the epoch's updates were skipped, that is a warning, which is never thrown
  *
- * A write gives a variable another `dataId`, so a step is checked without reading anything
- * back from the device; the end of an epoch reads the moving statistics once.
+ * A `ResBatchNorm` counts its update ops, and a write gives a variable another `dataId`, so a
+ * step is checked without reading anything back from the device; the end of an epoch reads the
+ * moving statistics once.
  *
  * One check may be used for several trainings: the report adds up until `reset()`. In `fit`
  * and `fitDataset` an error is thrown after the step that failed, and no tensor leaks.
@@ -76,6 +84,7 @@ export class UpdateOpsCheck extends FitCallback {
   protected override trainBegin(): void {
     this.handler.reset();
     this.layersInFit = this.recordsOf(this.model, 'UpdateOpsCheck');
+    this.layersInFit.forEach(record => record.trainBegin());
   }
 
   protected override epochBegin(epoch: number): void {
@@ -87,7 +96,8 @@ export class UpdateOpsCheck extends FitCallback {
   }
 
   protected override stepEnd(step: number): void {
-    this.checkStep(this.before, `epoch ${this.epoch + 1}, batch ${step + 1}`);
+    const when = `epoch ${this.epoch + 1}, batch ${step + 1}`;
+    this.checkStep(this.before, when, this.model);
   }
 
   protected override async epochEnd(epoch: number): Promise<void> {
@@ -160,17 +170,17 @@ export class UpdateOpsCheck extends FitCallback {
   }
 
   private recordsOf(model: tfl.LayersModel, where: string): LayerRecord[] {
-    return findBatchNormLayers(model, where).map(found => {
-      const record = this.records.get(found.layer) ?? new LayerRecord(found);
-      record.found = found;
-      this.records.set(found.layer, record);
+    return watchedBatchNorms(where, model).map(norm => {
+      const record = this.records.get(norm.layer) ?? new LayerRecord(norm);
+      record.norm = norm;
+      this.records.set(norm.layer, record);
       return record;
     });
   }
 
-  private checkStep(before: Snapshots, when: string): void {
+  private checkStep(before: Snapshots, when: string, fitted?: tfl.LayersModel): void {
     const violations = [...before].flatMap(([record, snapshot]) =>
-      toViolations(record, record.addStep(snapshot), when),
+      toViolations(record, record.addStep(snapshot, fitted), when),
     );
     this.handler.handle(violations);
   }

@@ -84,8 +84,16 @@ describe.each(kinds)('with %s', (className, norm) => {
     expect(check.report()).toMatchObject([{updates: 1}, {updates: 1}]);
   });
 
-  test('a model that is applied in inference mode is reported', () => {
+  test('a model that is trained in inference mode is reported as that', () => {
     expect(reasonsOf(() => check.step(model, () => minimize(model, false)))).toEqual([
+      ['inner/bn', 'trained in inference mode'],
+      ['bn_1', 'trained in inference mode'],
+    ]);
+  });
+
+  test('a model that is applied in inference mode, and not trained, is reported', () => {
+    const act = () => lossOf(model, batch, false).dispose();
+    expect(reasonsOf(() => check.step(model, act))).toEqual([
       ['inner/bn', 'never called'],
       ['bn_1', 'never called'],
     ]);

@@ -1,13 +1,17 @@
 /** What can be wrong with a layer's update ops, in words, and the error that says so. */
+import {isBuiltInBatchNorm, type Layer} from '@resbatchnorm/layer/introspection';
+
 import {argumentError} from '../arguments.js';
-import {isBuiltIn} from '../batch_norm_layers.js';
-import type {Layer} from '../batch_norm_layers.js';
 
 /** Why a layer failed the check; the README of the package explains each. */
 export type ViolationReason =
   | 'frozen but updated'
+  | 'frozen but trained'
   | 'frozen in the step'
   | 'never called'
+  | 'trained in inference mode'
+  | 'thawed after compile'
+  | 'thawed in a frozen model'
   | 'collected and not run'
   | 'skipped as non-finite'
   | 'non-finite statistics'
@@ -38,11 +42,23 @@ function error(reason: ViolationReason, message: string): Finding {
 export function frozenButUpdated(layer: Layer): Finding {
   return error(
     'frozen but updated',
-    isBuiltIn(layer)
+    isBuiltInBatchNorm(layer)
       ? 'its moving statistics were updated in spite of that. The built-in layer goes on ' +
           'updating them in training mode when it is frozen; ResBatchNorm does not'
       : 'its moving statistics were written in spite of that, by an update op that was ' +
           'collected before it was frozen, or by setWeights',
+  );
+}
+
+export function frozenButTrained(layer: Layer): Finding {
+  return error(
+    'frozen but trained',
+    isBuiltInBatchNorm(layer)
+      ? 'gamma or beta were written in spite of that. Freezing a model freezes the weights ' +
+          'of its direct layers only, and an optimizer without a list of variables trains ' +
+          'the others. Set trainable = false on the layer itself'
+      : 'gamma or beta were written in spite of that, by gradients that were computed ' +
+          'before it was frozen, or by setWeights',
   );
 }
 
@@ -61,6 +77,36 @@ export function neverCalled(): Finding {
       'the inputs to the loss, whether the model was applied with {training: true}, and ' +
       'whether the batch was empty',
   );
+}
+
+export function trainedInInferenceMode(): Finding {
+  return error(
+    'trained in inference mode',
+    'gamma or beta were trained on batches that were normalized by the moving statistics, ' +
+      'which did not follow them. Call the model with {training: true}, or freeze the layer ' +
+      'if it is to stay as it is',
+  );
+}
+
+export function thawedAfterCompile(): Finding {
+  return error(
+    'thawed after compile',
+    'its moving statistics were updated, and gamma and beta not trained: it was frozen when ' +
+      'the model was compiled. Call model.compile() again after trainable was set',
+  );
+}
+
+/** A warning: some prefer to let the statistics alone follow the batches. */
+export function thawedInFrozen({name}: Layer): Finding {
+  return {
+    ...error(
+      'thawed in a frozen model',
+      `its moving statistics are updated, and gamma and beta not trained: '${name}' around ` +
+        `it has trainable = false. Set trainable = true on '${name}' and then false on what ` +
+        'in it is to stay as it is, or freeze this layer, too',
+    ),
+    severity: 'warning',
+  };
 }
 
 export function collectedAndNotRun(made: number, run: number): Finding {

@@ -1,21 +1,23 @@
+/** Which batch norms of a model the callbacks watch, and which of them count as frozen. */
 import {ResBatchNorm} from '@resbatchnorm/layer';
+import {isTrained} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {builtIn, denseModel, encoder, kinds, resBatchNorm} from '../test/models';
 import type {Layer} from '../test/models';
-import {findBatchNormLayers, isFrozen} from './batch_norm_layers';
+import {watchedBatchNorms} from './arguments';
 
 function find(model: tfl.LayersModel) {
-  return findBatchNormLayers(model, 'test');
+  return watchedBatchNorms('test', model);
 }
 
 function paths(model: tfl.LayersModel): string[] {
-  return find(model).map(({path}) => path);
+  return find(model).map(({paths}) => paths[0]);
 }
 
 function frozen(model: tfl.LayersModel): boolean[] {
-  return find(model).map(isFrozen);
+  return find(model).map(norm => !isTrained(norm));
 }
 
 /** A layer of a user's own, with another inside, and a reference to something outside. */
@@ -184,7 +186,7 @@ test('a layer without moving statistics has no update ops to check', () => {
 
 test.each([
   [undefined, 'undefined'],
-  [{layers: []}, 'a plain object'],
+  [{layers: []}, '{"layers":[]}'],
   ['model', '"model"'],
   [resBatchNorm(), 'an instance of ResBatchNorm'],
 ])('%p in place of a model is an error that says so', (model, received) => {

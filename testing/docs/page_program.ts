@@ -12,7 +12,7 @@
  * Imports of this project's packages go to their sources, and only as far as `exports` in their
  * package.json lets a user go.
  */
-import {execFileSync, spawnSync} from 'node:child_process';
+import {spawnSync} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 
@@ -166,10 +166,19 @@ export function typeErrors(programs: Program[]): string[] {
  *     packages that are installed there.
  */
 export function run(program: Program, folder: string): Map<number, string> {
-  const name = nameOf(program).replace(/\W/g, '_');
-  const [source, bundle] = [join(folder, `${name}.ts`), join(folder, `${name}.mjs`)];
+  const source = join(folder, `${nameOf(program).replace(/\W/g, '_')}.ts`);
+  const bundle = `${source}.mjs`;
   writeFileSync(source, sourceOf(program));
-  const bundling = [
+  const node = (...args: string[]) => {
+    const options = {cwd: folder, encoding: 'utf8', timeout: 120_000} as const;
+    const {status, signal, stdout, stderr} = spawnSync(process.execPath, args, options);
+    if (status === 0) return stdout;
+    // Without the source of the wasm backend, a line of 200,000 characters.
+    const lines = stderr.split('\n').filter(line => line.length < 1000);
+    const error = lines.join('\n').replaceAll(source, program.page.path);
+    throw new Error(`${nameOf(program)} ended with ${signal ?? status}:\n${error}`);
+  };
+  node(
     join(root, 'node_modules/esbuild/bin/esbuild'),
     source,
     '--bundle',
@@ -184,21 +193,9 @@ export function run(program: Program, folder: string): Map<number, string> {
     '--sourcemap=inline',
     '--log-level=error',
     `--outfile=${bundle}`,
-  ];
-  execFileSync(process.execPath, bundling, {stdio: 'pipe'});
-  const {status, stdout, stderr} = spawnSync(
-    process.execPath,
-    ['--enable-source-maps', bundle],
-    {cwd: folder, encoding: 'utf8', timeout: 120_000},
   );
-  if (status !== 0) {
-    // The wasm backend adds the line of its own that it was on, of 200,000 characters.
-    const lines = stderr.split('\n').filter(line => line.length < 1000);
-    const error = lines.join('\n').replaceAll(source, program.page.path);
-    throw new Error(`${nameOf(program)} ended with ${status}:\n${error}`);
-  }
   return new Map(
-    stdout
+    node('--enable-source-maps', bundle)
       .split(MARK)
       .slice(1)
       .map(part => [Number.parseInt(part, 10), part.slice(part.indexOf('\n') + 1)]),

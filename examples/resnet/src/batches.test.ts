@@ -1,7 +1,7 @@
+import {useBackend} from '@resbatchnorm/tools-common/backends';
 import * as tf from '@tensorflow/tfjs-core';
 
 import '../../../testing/jest/matchers.js';
-import {useBackend} from './backend.js';
 import {type Batch, makeBatch, normalizationOf, trainingBatches} from './batches.js';
 import type {ImageDataset} from './datasets/image_dataset.js';
 

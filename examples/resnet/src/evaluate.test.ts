@@ -1,6 +1,6 @@
+import {useBackend} from '@resbatchnorm/tools-common/backends';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {useBackend} from './backend.js';
 import type {ImageDataset} from './datasets/image_dataset.js';
 import {
   accuracy,
@@ -62,6 +62,12 @@ describe('largestDifference', () => {
 
   it('does not hide NaN', () => {
     expect(largestDifference(Float32Array.of(NaN, 1), Float32Array.of(1, 1))).toBeNaN();
+    expect(largestDifference(Float32Array.of(1, NaN), Float32Array.of(1, 1))).toBeNaN();
+  });
+
+  it('is NaN for values of another length', () => {
+    expect(largestDifference(Float32Array.of(1), Float32Array.of(1, 2))).toBeNaN();
+    expect(largestDifference(Float32Array.of(1, 2), Float32Array.of(1))).toBeNaN();
   });
 });
 

@@ -1,3 +1,4 @@
+/** The test: predictions for the test images, and how good they are. */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
@@ -37,7 +38,9 @@ export function accuracy(probabilities: Float32Array, labels: Uint8Array): numbe
   return correct / labels.length;
 }
 
+/** The largest |a − b|; NaN for NaN and for values of another length. */
 export function largestDifference(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return NaN;
   return a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - b[i])), 0);
 }
 

@@ -12,9 +12,15 @@ export {
   type ImageDataset,
   type LabelledImages,
 } from './datasets/image_dataset.js';
-export {CosineSchedule} from './learning_rate.js';
+export {largestDifference} from './evaluate.js';
 export {modelFiles} from './model_files.js';
-export {apply, applyNorm, normAddRelu, normRelu} from './norm_layers.js';
-export type {NormName} from './options.js';
-export {resNet, type ResNetArgs} from './resnet.js';
-export {train} from './train.js';
+export {learningRates, type NormName, normNames, normTitles} from './norms.js';
+export {
+  apply,
+  applyNorm,
+  normAddRelu,
+  normRelu,
+  resNet,
+  type ResNetArgs,
+} from './resnet.js';
+export {CosineSchedule, nesterov, train} from './train.js';

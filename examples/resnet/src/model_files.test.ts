@@ -2,10 +2,10 @@ import {mkdtemp, readdir, readFile, rm, truncate, writeFile} from 'node:fs/promi
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
+import {useBackend} from '@resbatchnorm/tools-common/backends';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {useBackend} from './backend.js';
 import {modelFiles} from './model_files.js';
 
 let directory: string;

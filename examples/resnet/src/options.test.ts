@@ -1,5 +1,6 @@
+import {UsageError} from '@resbatchnorm/tools-common/command_line';
+
 import {parseOptions} from './options.js';
-import {UsageError} from './usage_error.js';
 
 const parse = (line: string) => parseOptions(line.split(' ').filter(word => word !== ''));
 
@@ -79,7 +80,7 @@ describe('parseOptions', () => {
     ['--learning-rate 0', /--learning-rate.*'0'.*above 0/],
     ['--learning-rate Infinity', /--learning-rate.*'Infinity'.*above 0/],
     ['--norm batch', /--norm.*'batch'.*res, builtin, none/],
-    ['--backend gpu', /--backend.*'gpu'.*auto, wasm, cpu, tensorflow/],
+    ['--backend gpu', /--backend.*'gpu'.*auto, cpu, wasm, tensorflow/],
     ['--dataset mnist', /--dataset.*'mnist'.*digits, cifar10/],
     ['--dataset cifar10', /--dataset cifar10 needs --data/],
     ['--data d', /--data is for --dataset cifar10 only/],

@@ -1,37 +1,32 @@
 /** The command line: every option is checked here, before anything is loaded. */
-import {Command, CommanderError, InvalidArgumentError, Option} from 'commander';
+import {type BackendName, backendNames} from '@resbatchnorm/tools-common/backends';
+import {
+  parseOptions as parse,
+  path,
+  positiveNumber,
+  UsageError,
+  wholeNumber,
+} from '@resbatchnorm/tools-common/command_line';
+import {Command, InvalidArgumentError, Option} from 'commander';
 
-import {UsageError} from './usage_error.js';
+import {learningRates, type NormName, normNames} from './norms.js';
+import type {TrainOptions} from './train.js';
 
-export const datasetNames = ['digits', 'cifar10'] as const;
-export const backendNames = [
-  'auto',
-  'wasm',
-  'cpu',
-  'tensorflow',
-  'tensorflow-gpu',
-  'webgpu',
-] as const;
-export const normNames = ['res', 'builtin', 'none'] as const;
+const datasetNames = ['digits', 'cifar10'] as const;
 
 export type DatasetName = (typeof datasetNames)[number];
-export type BackendName = (typeof backendNames)[number];
-export type NormName = (typeof normNames)[number];
 
-export interface Options {
+export interface Options extends TrainOptions {
   dataset: DatasetName;
   /** The folder of CIFAR-10's files; absent for the digits. */
   data?: string;
   /** 6n + 2 layers. */
   depth: number;
   norm: NormName;
-  epochs: number;
-  batchSize: number;
-  /** The largest learning rate, from which the schedule goes down to 0. */
-  learningRate: number;
   /** At most so many training images and so many test images. */
   limit?: number;
-  backend: BackendName;
+  backend: BackendName | 'auto';
+  /** Of the initial weights, too. */
   seed: number;
   out: string;
   /** The folder for TensorBoard's event files. */
@@ -46,29 +41,10 @@ export interface Options {
 
 const defaultEpochs: Record<DatasetName, number> = {digits: 3, cifar10: 60};
 
-// Without a norm a residual network diverges at the usual rate.
-const defaultLearningRate: Record<NormName, number> = {
-  res: 0.1,
-  builtin: 0.1,
-  none: 0.01,
-};
-
 const deepest = 1202;
 
 /** How many steps may be lost when the program is killed. */
 export const CHECKPOINT_STEPS = 200;
-
-function wholeNumber(least: number, most: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most) {
-      throw new InvalidArgumentError(
-        `Expected a whole number from ${least} to ${most.toLocaleString('en')}.`,
-      );
-    }
-    return value;
-  };
-}
 
 function depth(text: string): number {
   const value = Number(text);
@@ -76,19 +52,6 @@ function depth(text: string): number {
     throw new InvalidArgumentError(`Expected 6n+2: 8, 14, 20, 26, 32, … ${deepest}.`);
   }
   return value;
-}
-
-function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) {
-    throw new InvalidArgumentError('Expected a number above 0.');
-  }
-  return value;
-}
-
-function path(text: string): string {
-  if (text.trim() === '') throw new InvalidArgumentError('Expected a path.');
-  return text;
 }
 
 const count = wholeNumber(1, 1e9);
@@ -99,7 +62,6 @@ function makeCommand(): Command {
       'Trains a ResNet, checks that every step ran the update ops of its batch-norm\n' +
         'layers, saves it, loads it back and tests it.',
     )
-    .usage('[options]')
     .optionsGroup('Data:')
     .addOption(
       new Option('--dataset <name>', 'what to learn')
@@ -125,9 +87,9 @@ function makeCommand(): Command {
     .option('--batch-size <n>', 'images a step', count, 32)
     .option(
       '--learning-rate <x>',
-      `its largest value (default: ${defaultLearningRate.res}; ` +
-        `${defaultLearningRate.none} for --norm none)`,
-      positiveNumber,
+      `its largest value (default: ${learningRates.res}; ` +
+        `${learningRates.none} for --norm none)`,
+      positiveNumber(),
     )
     .option(
       '--seed <n>',
@@ -137,7 +99,7 @@ function makeCommand(): Command {
     )
     .addOption(
       new Option('--backend <name>', 'auto takes the fastest that loads')
-        .choices(backendNames)
+        .choices(['auto', ...backendNames])
         .default('auto'),
     )
     .optionsGroup('Result:')
@@ -160,36 +122,17 @@ function makeCommand(): Command {
       false,
     )
     .optionsGroup('Other:')
-    .helpOption('-h, --help', 'show this help')
     .addHelpText(
       'after',
       '\nCtrl-C saves the model as it is and stops; a second Ctrl-C stops at once.\n' +
         '\nExit codes: 0 done, 1 failed, 2 a wrong option or broken data, 130 Ctrl-C.',
-    )
-    .allowExcessArguments() // reported below, by name
-    .exitOverride()
-    .configureOutput({outputError: () => {}});
+    );
 }
 
-/**
- * Reads the command line's arguments (without Node's and the program's path).
- *
- * Returns undefined where `--help` was asked for and has been shown.
- *
- * @throws UsageError if an option is unknown, incomplete or out of its range.
- */
+/** @throws UsageError also for options that do not go together. */
 export function parseOptions(args: readonly string[]): Options | undefined {
-  const command = makeCommand();
-  try {
-    command.parse(args, {from: 'user'});
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return undefined;
-    throw new UsageError(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '));
-  }
-  const [extra] = command.args;
-  if (extra !== undefined) throw new UsageError(`unexpected argument '${extra}'`);
-  const given = command.opts<Options>();
+  const given = parse<Options>(makeCommand(), args);
+  if (!given) return undefined;
   if (given.dataset === 'cifar10' && given.data === undefined) {
     throw new UsageError(
       "--dataset cifar10 needs --data, the folder of CIFAR-10's files.",
@@ -210,6 +153,6 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   return {
     ...given,
     epochs: given.epochs ?? defaultEpochs[given.dataset],
-    learningRate: given.learningRate ?? defaultLearningRate[given.norm],
+    learningRate: given.learningRate ?? learningRates[given.norm],
   };
 }

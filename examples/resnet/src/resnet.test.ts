@@ -1,6 +1,6 @@
+import {useBackend} from '@resbatchnorm/tools-common/backends';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {useBackend} from './backend.js';
 import {resNet, type ResNetArgs} from './resnet.js';
 
 const small: ResNetArgs = {

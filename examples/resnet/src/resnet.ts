@@ -10,10 +10,10 @@
  *
  * With ResBatchNorm, the norm, the sum and the ReLU are one layer.
  */
+import {resBatchNorm} from '@resbatchnorm/layer';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {apply, applyNorm, normAddRelu, normRelu} from './norm_layers.js';
-import type {NormName} from './options.js';
+import type {NormName} from './norms.js';
 import {Random} from './random.js';
 
 export interface ResNetArgs {
@@ -90,4 +90,54 @@ interface ConvArgs {
   filters: number;
   kernelSize?: number;
   strides?: number;
+}
+
+// The same for both norms, so that they can be compared: the built-in's momentum is 0.99.
+const normArgs = {momentum: 0.9, epsilon: 1e-3};
+
+/** norm(x). */
+export function applyNorm(norm: NormName, x: tfl.SymbolicTensor, name: string) {
+  switch (norm) {
+    case 'res':
+      return apply(resBatchNorm({...normArgs, name: `${name}_norm`}), x);
+    case 'builtin':
+      return apply(tfl.layers.batchNormalization({...normArgs, name: `${name}_norm`}), x);
+    case 'none':
+      return x;
+  }
+}
+
+/** ReLU(norm(x)): one layer with ResBatchNorm. */
+export function normRelu(norm: NormName, x: tfl.SymbolicTensor, name: string) {
+  if (norm === 'res') {
+    const layer = resBatchNorm({...normArgs, activation: 'relu', name: `${name}_norm`});
+    return apply(layer, x);
+  }
+  return apply(tfl.layers.reLU({name: `${name}_relu`}), applyNorm(norm, x, name));
+}
+
+/** ReLU(norm(x) + shortcut), the end of a block: one layer with ResBatchNorm. */
+export function normAddRelu(
+  norm: NormName,
+  x: tfl.SymbolicTensor,
+  shortcut: tfl.SymbolicTensor,
+  name: string,
+) {
+  if (norm === 'res') {
+    const layer = resBatchNorm({...normArgs, activation: 'relu', name: `${name}_norm`});
+    return apply(layer, [x, shortcut]);
+  }
+  const sum = apply(tfl.layers.add({name: `${name}_add`}), [
+    applyNorm(norm, x, name),
+    shortcut,
+  ]);
+  return apply(tfl.layers.reLU({name: `${name}_relu`}), sum);
+}
+
+/** The output of a layer that is new to the model. */
+export function apply(
+  layer: tfl.layers.Layer,
+  x: tfl.SymbolicTensor | tfl.SymbolicTensor[],
+): tfl.SymbolicTensor {
+  return layer.apply(x) as tfl.SymbolicTensor;
 }

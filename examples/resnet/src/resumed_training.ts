@@ -1,9 +1,9 @@
 /** Goes on with a training from its last checkpoint. */
-import {hasCheckpoints, resume, type ResumedTraining} from '@resbatchnorm/callbacks';
+import {hasCheckpoints, resume, type ResumedTraining} from '@resbatchnorm/callbacks/node';
+import {UsageError} from '@resbatchnorm/tools-common/command_line';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
 import type {Options} from './options.js';
-import {UsageError} from './usage_error.js';
 
 /** The options that all of a training has to have in common. */
 const lasting = [

@@ -1,31 +1,29 @@
 /** The job, in its order: load, train, save, test, load back, compare. */
-import {mkdir, mkdtemp, rmdir} from 'node:fs/promises';
 import {join} from 'node:path';
 
 import {ProgressBar} from '@resbatchnorm/callbacks';
+import {type OpenBackend, useBackend} from '@resbatchnorm/tools-common/backends';
+import {checkWritable, UsageError} from '@resbatchnorm/tools-common/command_line';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {useBackend, type Backend} from './backend.js';
 import {normalizationOf} from './batches.js';
-import type {ImageDataset} from './datasets/image_dataset.js';
-import {loadDataset} from './datasets/load_dataset.js';
-import {StopOnDivergence} from './divergence.js';
+import {Interrupt, StopOnDivergence, StopOnInterrupt, watch} from './callbacks.js';
+import {DatasetError, loadCifar10} from './datasets/cifar10.js';
+import {loadDigits} from './datasets/digits.js';
+import {firstImages, type ImageDataset} from './datasets/image_dataset.js';
 import {
   accuracy,
   largestDifference,
   predictTestImages,
   resetMovingStatistics,
 } from './evaluate.js';
-import {integer} from './format.js';
-import {Interrupt, StopOnInterrupt} from './interrupt.js';
 import {modelFiles} from './model_files.js';
+import {normTitles} from './norms.js';
 import type {Options} from './options.js';
 import {resNet} from './resnet.js';
 import {resumedTraining, trainingOptions} from './resumed_training.js';
-import {summaryTable} from './summary.js';
+import {integer, summaryTable} from './summary.js';
 import {train} from './train.js';
-import {reasonOf, UsageError} from './usage_error.js';
-import {watch} from './watch.js';
 
 /** How a run ended; a run that failed throws. */
 export type Outcome = 'done' | 'interrupted';
@@ -33,7 +31,7 @@ export type Outcome = 'done' | 'interrupted';
 /** @throws UsageError for what the user can put right, before anything is trained. */
 export async function run(options: Options): Promise<Outcome> {
   const dataset = await loadDataset(options);
-  await checkWritable(options.out);
+  await checkWritable(options.out, {folder: options.out});
   const backend = await useBackend(options.backend);
   try {
     return await runOn(backend, dataset, options);
@@ -42,8 +40,21 @@ export async function run(options: Options): Promise<Outcome> {
   }
 }
 
+/** With at most `--limit` images in either set. */
+async function loadDataset({dataset: name, data, limit = Infinity}: Options) {
+  const loading = name === 'digits' ? loadDigits() : loadCifar10(data!);
+  const dataset = await loading.catch((error: unknown) => {
+    throw error instanceof DatasetError ? new UsageError(error.message) : error;
+  });
+  return {
+    ...dataset,
+    train: firstImages(dataset.train, limit),
+    test: firstImages(dataset.test, limit),
+  };
+}
+
 async function runOn(
-  backend: Backend,
+  backend: OpenBackend,
   dataset: ImageDataset,
   options: Options,
 ): Promise<Outcome> {
@@ -112,30 +123,15 @@ async function runOn(
 function describe(
   {norm, seed}: Options,
   {title, train, test}: ImageDataset,
-  {title: backend}: Backend,
+  {title: backend}: OpenBackend,
   model: tfl.LayersModel,
 ): string {
-  const norms = {
-    res: 'ResBatchNorm',
-    builtin: 'tf.layers.batchNormalization',
-    none: 'no norm',
-  };
   const images = `${integer(train.labels.length)} to train, ${integer(test.labels.length)} to test`;
   return [
     `${title}: ${images}`,
-    `${model.name} with ${norms[norm]}: ${integer(model.countParams())} parameters`,
+    `${model.name} with ${normTitles[norm]}: ${integer(model.countParams())} parameters`,
     `backend ${backend}, seed ${seed}`,
   ].join('\n');
-}
-
-/** Makes the folder, and a folder in it: permissions alone do not tell. */
-async function checkWritable(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, {recursive: true});
-    await rmdir(await mkdtemp(join(directory, '.probe-')));
-  } catch (error) {
-    throw new UsageError(`Cannot write to --out ${directory}: ${reasonOf(error)}`);
-  }
 }
 
 function print(text: string): void {

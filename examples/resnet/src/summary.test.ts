@@ -1,6 +1,6 @@
 import type {PhaseGapReport} from '@resbatchnorm/callbacks';
 
-import {type Summary, summaryTable} from './summary.js';
+import {duration, integer, percent, type Summary, summaryTable} from './summary.js';
 
 const summary: Summary = {
   trainingAccuracy: 0.991,
@@ -68,4 +68,15 @@ describe('summaryTable', () => {
     expect(labels).toContain('test accuracy');
     expect(labels.join()).not.toMatch(/statistics|update/);
   });
+});
+
+it('writes numbers for people', () => {
+  expect(integer(1234567.4)).toBe('1,234,567');
+  expect(percent(0.98765)).toBe('98.77 %');
+  expect([0, 59.6, 83.4, 3725].map(duration)).toEqual([
+    '0:00',
+    '1:00',
+    '1:23',
+    '1:02:05',
+  ]);
 });

@@ -1,13 +1,13 @@
+import {useBackend} from '@resbatchnorm/tools-common/backends';
+import type * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {useBackend} from './backend.js';
 import {normalizationOf} from './batches.js';
+import {StopOnDivergence} from './callbacks.js';
 import type {ImageDataset} from './datasets/image_dataset.js';
-import {StopOnDivergence} from './divergence.js';
-import {logValue} from './log_value.js';
 import {Random} from './random.js';
 import {resNet} from './resnet.js';
-import {train} from './train.js';
+import {cosineRate, train} from './train.js';
 
 const dataset = noisySquares(24);
 
@@ -33,7 +33,9 @@ class Losses extends tfl.Callback {
   readonly values: number[] = [];
 
   override async onBatchEnd(_batch: number, logs?: tfl.Logs): Promise<void> {
-    this.values.push(await logValue(logs!.loss));
+    // An instance of a callback is given a tensor.
+    const loss = logs!.loss as unknown as tf.Scalar;
+    this.values.push((await loss.data())[0]);
   }
 }
 
@@ -77,5 +79,14 @@ describe('train', () => {
     await expect(trainOnce({learningRate: 1e30})).rejects.toThrow(
       /diverged: weights are not finite after epoch 1, batch \d\. Try a smaller/,
     );
+  });
+});
+
+describe('cosineRate', () => {
+  it('goes from the largest rate over half of it down towards 0', () => {
+    expect(cosineRate(0.1, 0, 100)).toBe(0.1);
+    expect(cosineRate(0.1, 50, 100)).toBeCloseTo(0.05, 12);
+    expect(cosineRate(0.1, 99, 100)).toBeGreaterThan(0);
+    expect(cosineRate(0.1, 99, 100)).toBeLessThan(1e-4);
   });
 });

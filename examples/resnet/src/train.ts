@@ -1,19 +1,26 @@
-import {remainingBatches, type ResumedTraining} from '@resbatchnorm/callbacks';
+/** The training itself: SGD with Nesterov momentum, and a learning rate that follows a cosine. */
+import {remainingBatches} from '@resbatchnorm/callbacks';
+import type {ResumedTraining} from '@resbatchnorm/callbacks/node';
 import * as tf from '@tensorflow/tfjs-core';
-import type * as tfl from '@tensorflow/tfjs-layers';
+import * as tfl from '@tensorflow/tfjs-layers';
 
 import {type Normalization, trainingBatches} from './batches.js';
 import type {ImageDataset} from './datasets/image_dataset.js';
-import {CosineSchedule} from './learning_rate.js';
-import type {Options} from './options.js';
 
-type TrainOptions = Pick<Options, 'epochs' | 'batchSize' | 'learningRate' | 'seed'>;
+export interface TrainOptions {
+  epochs: number;
+  batchSize: number;
+  /** The largest learning rate, from which the schedule goes down to 0. */
+  learningRate: number;
+  /** Of the order of the images. */
+  seed: number;
+}
 
 /** Where a training begins. */
 export type Start = Pick<ResumedTraining, 'epoch' | 'stepInEpoch' | 'step'>;
 
 /**
- * Trains with SGD and Nesterov momentum 0.9, and the given callbacks. A model that comes from a
+ * Trains with the given callbacks. A model that comes from a
  * checkpoint has its optimizer already.
  */
 export async function train(
@@ -25,7 +32,7 @@ export async function train(
   {epoch, stepInEpoch, step}: Start = {epoch: 0, stepInEpoch: 0, step: 0},
 ): Promise<tfl.History> {
   if (model.optimizer == null) {
-    const optimizer = tf.train.momentum(learningRate, 0.9, true);
+    const optimizer = nesterov(learningRate);
     model.compile({optimizer, loss: 'categoricalCrossentropy', metrics: ['accuracy']});
   }
   const batchesPerEpoch = Math.ceil(dataset.train.labels.length / batchSize);
@@ -46,4 +53,37 @@ export async function train(
     verbose: 0,
     callbacks: [schedule, ...callbacks],
   });
+}
+
+/** SGD with Nesterov momentum 0.9. */
+export function nesterov(learningRate: number): tf.MomentumOptimizer {
+  return tf.train.momentum(learningRate, 0.9, true);
+}
+
+/**
+ * Sets the learning rate of each step: half a cosine from the largest rate down to 0
+ * (Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017;
+ * here without restarts).
+ */
+export class CosineSchedule extends tfl.Callback {
+  /** @param step How many steps are done already, of a training that is resumed. */
+  constructor(
+    private readonly optimizer: tf.MomentumOptimizer,
+    private readonly largestRate: number,
+    private readonly totalSteps: number,
+    private step = 0,
+  ) {
+    super();
+  }
+
+  override async onBatchBegin(): Promise<void> {
+    this.optimizer.setLearningRate(
+      cosineRate(this.largestRate, this.step++, this.totalSteps),
+    );
+  }
+}
+
+/** rate(step) = largest · (1 + cos(π · step/totalSteps))/2 */
+export function cosineRate(largest: number, step: number, totalSteps: number): number {
+  return (largest * (1 + Math.cos((Math.PI * step) / totalSteps))) / 2;
 }

@@ -137,7 +137,7 @@ def resnet20(image_shape, has_norm):
 
 
 def resnet50(image_shape, has_norm):
-    """The model of src/bottleneck_resnet.ts, layer by layer."""
+    """The model of src/networks.ts, layer by layer."""
 
     def block(x, filters, strides):
         y = relu(conv_norm(x, filters, 1, 1, has_norm))

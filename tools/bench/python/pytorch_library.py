@@ -164,7 +164,7 @@ def resnet20(channels, has_norm):
 
 
 def resnet50(channels, has_norm):
-    """The model of src/bottleneck_resnet.ts, layer by layer."""
+    """The model of src/networks.ts, layer by layer."""
     layers = [
         conv_norm(channels, 64, 7, 2, has_norm),
         relu(),

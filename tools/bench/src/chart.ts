@@ -2,9 +2,8 @@
 import * as vega from 'vega';
 import {compile, type TopLevelSpec} from 'vega-lite';
 
-import {networkTitle} from './format.js';
+import {networkTitle, shapeName} from './cases.js';
 import type {BackendReport, Report, StepTimes} from './report.js';
-import {shapeName} from './shapes.js';
 
 // As far from white as from GitHub's dark background: a contrast of 4.3 to either.
 const textColor = '#777a7e';

@@ -1,15 +1,12 @@
 /** Answers the requests on a backend of TensorFlow.js, in Node and in a page alike. */
-import * as tf from '@tensorflow/tfjs-core';
+import type {Device} from '@resbatchnorm/tools-common/device';
 
-import {measureAccuracy} from './accuracy.js';
-import type {Device} from './backends.js';
-import {type PreparedTask, time} from './contender.js';
-import {prepareCopy} from './copy_task.js';
-import {prepareNorm} from './norm_task.js';
+import type {Network} from './cases.js';
+import {type PreparedTask, prepareCopy, time} from './contender.js';
+import {measureAccuracy, prepareNorm} from './norms.js';
 import type {
   CallbackSamples,
   Handlers,
-  Network,
   OpenArgs,
   Opened,
   Peak,
@@ -50,8 +47,6 @@ export function makeHandlers({open, networks}: Place): Handlers {
 
   return {
     open: async args => {
-      // Without it the cpu backend prints a banner that recommends another backend.
-      tf.enableProdMode();
       const opened = await open(args);
       device = opened.device;
       return opened;

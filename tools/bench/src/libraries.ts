@@ -1,37 +1,53 @@
-/** Keras and PyTorch, opened once for a device and kept for all the backends on it. */
-import {AbsentError} from './requests.js';
-import type {Library} from './python_channel.js';
-import {likelyPythons, openPeer, type Peer} from './pythons.js';
+/** Keras and PyTorch: found in a Python, opened once for a device, kept for all backends on it. */
+import {execFile} from 'node:child_process';
+import {createRequire} from 'node:module';
+import {dirname, join} from 'node:path';
+import {promisify} from 'node:util';
 
-const libraries: Library[] = ['Keras', 'PyTorch'];
+import {AbsentError} from '@resbatchnorm/tools-common/device';
 
-export class Peers {
-  private readonly opened = new Map<'cpu' | 'gpu', Promise<Peer[]>>();
+import {packageDirectory} from '../package_directory.cjs';
+import {type Library, openPythonChannel} from './channels.js';
+import type {Channel, Opened} from './requests.js';
+
+/** The packages of Python to install. */
+const packagesOf: Record<Library, string> = {
+  Keras: 'keras tensorflow',
+  PyTorch: 'torch',
+};
+
+export interface OpenLibrary extends Channel {
+  library: Library;
+  opened: Opened;
+}
+
+export class Libraries {
+  private readonly opened = new Map<'cpu' | 'gpu', Promise<OpenLibrary[]>>();
   /** What is left out, and why. */
   readonly notes: string[] = [];
 
   /** `pythons`: where to look for them; undefined for where they may be. */
   constructor(
     private readonly pythons: readonly string[] | undefined,
-    private readonly open = openPeer,
+    private readonly open = openLibrary,
   ) {}
 
   /** Those that are there. */
-  on(device: 'cpu' | 'gpu'): Promise<Peer[]> {
-    let peers = this.opened.get(device);
-    if (!peers) {
-      peers = this.openAll(device);
-      this.opened.set(device, peers);
+  on(device: 'cpu' | 'gpu'): Promise<OpenLibrary[]> {
+    let libraries = this.opened.get(device);
+    if (!libraries) {
+      libraries = this.openAll(device);
+      this.opened.set(device, libraries);
     }
-    return peers;
+    return libraries;
   }
 
-  private async openAll(device: 'cpu' | 'gpu'): Promise<Peer[]> {
+  private async openAll(device: 'cpu' | 'gpu'): Promise<OpenLibrary[]> {
     const pythons = this.pythons ?? (await likelyPythons());
-    const peers: Peer[] = [];
-    for (const library of libraries) {
+    const libraries: OpenLibrary[] = [];
+    for (const library of Object.keys(packagesOf) as Library[]) {
       try {
-        peers.push(await this.open(library, device, pythons));
+        libraries.push(await this.open(library, device, pythons));
       } catch (error) {
         if (!(error instanceof AbsentError)) throw error;
         this.notes.push(
@@ -39,7 +55,7 @@ export class Peers {
         );
       }
     }
-    return peers;
+    return libraries;
   }
 
   /** Of all that were opened. */
@@ -54,11 +70,60 @@ export class Peers {
   }
 
   async close(): Promise<void> {
-    for (const peer of await this.all()) await peer.close();
+    for (const library of await this.all()) await library.close();
   }
 
-  private async all(): Promise<Peer[]> {
-    const peers = [...this.opened.values()].map(opening => opening.catch(() => []));
-    return (await Promise.all(peers)).flat();
+  private async all(): Promise<OpenLibrary[]> {
+    const libraries = [...this.opened.values()].map(opening => opening.catch(() => []));
+    return (await Promise.all(libraries)).flat();
+  }
+}
+
+/**
+ * Opens the library with the first of the Pythons that has it.
+ *
+ * @throws AbsentError if none has.
+ */
+export async function openLibrary(
+  library: Library,
+  device: 'cpu' | 'gpu',
+  pythons: readonly string[],
+  open = openPythonChannel,
+): Promise<OpenLibrary> {
+  const reasons: string[] = [];
+  for (const python of pythons) {
+    const channel = open(python, library, device);
+    try {
+      const opened = await channel.ask('open', {device});
+      return {...channel, library, opened};
+    } catch (error) {
+      await channel.close();
+      const message = (error as Error).message.replace(/\.$/, '');
+      reasons.push(error instanceof AbsentError ? `${python}: ${message}` : message);
+    }
+  }
+  throw new AbsentError(
+    `${reasons.join('; ')}. Install it (\`pip install ${packagesOf[library]}\`), or name a ` +
+      'Python that has it with --python.',
+  );
+}
+
+/** Where Keras and PyTorch may be: the Python that the native backend was set up with, first. */
+export async function likelyPythons(): Promise<string[]> {
+  const python = await pythonOfSetup();
+  return [...(python === undefined ? [] : [python]), 'python3'];
+}
+
+async function pythonOfSetup(): Promise<string | undefined> {
+  const require = createRequire(join(packageDirectory, 'package.json'));
+  const manifest = require.resolve('@resbatchnorm/native/package.json');
+  const program = join(dirname(manifest), require(manifest).bin['resbatchnorm-native']);
+  const doctor = promisify(execFile)(process.execPath, [program, 'doctor', '--json']);
+  // Its exit code tells of problems; what it prints is there all the same.
+  const {stdout} = await doctor.catch(error => error as {stdout?: string});
+  try {
+    return JSON.parse(stdout ?? '').record?.python;
+  } catch {
+    return undefined;
   }
 }

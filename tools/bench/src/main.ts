@@ -1,22 +1,13 @@
 #!/usr/bin/env node
-/** The command: its exit codes, and errors in one line. */
-import {parseOptions, UsageError} from './options.js';
+/** The command `npm run bench`. */
+import {exitCodes, runProgram} from '@resbatchnorm/tools-common/command_line';
 
-const exitCodes = {done: 0, failed: 1, usage: 2};
+import {parseOptions} from './options.js';
 
-async function main(): Promise<number> {
+runProgram(async () => {
   const options = parseOptions(process.argv.slice(2));
   if (!options) return exitCodes.done;
   // Only now: TensorFlow.js takes a while to load, and --help and errors need none of it.
   const {run} = await import('./run.js');
   return exitCodes[await run(options)];
-}
-
-main()
-  .catch(error => {
-    process.stderr.write(`error: ${error instanceof Error ? error.message : error}\n`);
-    return error instanceof UsageError ? exitCodes.usage : exitCodes.failed;
-  })
-  .then(code => {
-    process.exitCode = code;
-  });
+});

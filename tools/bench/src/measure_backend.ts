@@ -1,23 +1,24 @@
 /** Measures all that is asked for on one backend. */
-import {type BackendName, runsInChromium} from './backends.js';
+import {AbsentError} from '@resbatchnorm/tools-common/device';
+
+import {openNodeChannel, openPageChannel} from './channels.js';
+import type {Libraries} from './libraries.js';
 import {
+  measureAccuracy,
   measureCallbacks,
   measureMemory,
+  type Measurement,
+  measureNorms,
   measureSteps,
   whyNoNetworks,
-} from './measure_networks.js';
-import {measureAccuracy, measureNorms} from './measure_norms.js';
-import type {Measurement} from './measurement.js';
-import {openNodeChannel} from './node_channel.js';
+} from './measure_parts.js';
 import type {Options, PartName} from './options.js';
-import {openPageChannel} from './page_channel.js';
-import type {Peers} from './libraries.js';
 import type {BackendReport} from './report.js';
-import {AbsentError, type Channel} from './requests.js';
+import type {BackendName, Channel} from './requests.js';
 
 export interface BackendRun {
   options: Pick<Options, 'shape' | 'only' | 'quick'>;
-  peers: Pick<Peers, 'on'>;
+  libraries: Pick<Libraries, 'on'>;
   onStage(text: string): void;
   /** Starts what measures on the backend. */
   openChannel?(backend: BackendName): Channel | Promise<Channel>;
@@ -68,12 +69,12 @@ export async function measureBackend(
 }
 
 function startChannel(backend: BackendName): Channel | Promise<Channel> {
-  return runsInChromium(backend) ? openPageChannel() : openNodeChannel(backend);
+  return backend.startsWith('chromium') ? openPageChannel() : openNodeChannel(backend);
 }
 
 /** Opens the backend, and closes it afterwards. */
 async function measureIn(
-  {options, peers, onStage, openChannel = startChannel}: BackendRun,
+  {options, libraries, onStage, openChannel = startChannel}: BackendRun,
   report: BackendReport,
   {forNetworks}: {forNetworks: boolean},
   measure: (measurement: Measurement) => Promise<void>,
@@ -91,7 +92,7 @@ async function measureIn(
     await measure({
       channel,
       // A GPU made of software is compared with nothing: it would be no comparison.
-      peers: device.kind === 'software gpu' ? [] : await peers.on(device.kind),
+      libraries: device.kind === 'software gpu' ? [] : await libraries.on(device.kind),
       report,
       quick: options.quick,
       onStage,

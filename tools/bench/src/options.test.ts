@@ -1,6 +1,5 @@
-import {backendNames} from './backends.js';
-import {parseOptions} from './options.js';
-import {normShapes, quickShapes} from './shapes.js';
+import {normShapes, quickShapes} from './cases.js';
+import {backendNames, parseOptions} from './options.js';
 
 const parse = (line: string) => parseOptions(line.split(' ').filter(Boolean));
 

@@ -1,8 +1,21 @@
 /** The command line: every option is checked here, before anything is loaded. */
-import {Command, CommanderError, InvalidArgumentError, Option} from 'commander';
+import {backendNames as nodeBackendNames} from '@resbatchnorm/tools-common/backends';
+import {
+  listOf,
+  parseOptions as parse,
+  path,
+  UsageError,
+} from '@resbatchnorm/tools-common/command_line';
+import {Command, InvalidArgumentError, Option} from 'commander';
 
-import {type BackendName, backendNames} from './backends.js';
-import {isSameShape, normShapes, quickShapes, shapeName} from './shapes.js';
+import {isSameShape, normShapes, quickShapes, shapeName} from './cases.js';
+import type {BackendName} from './requests.js';
+
+export const backendNames: readonly BackendName[] = [
+  ...nodeBackendNames,
+  'chromium-webgl',
+  'chromium-webgpu',
+];
 
 export const partNames = ['norm', 'accuracy', 'step', 'memory', 'callbacks'] as const;
 export type PartName = (typeof partNames)[number];
@@ -18,15 +31,9 @@ export interface Options {
   json: boolean;
 }
 
-/** A wrong option, in one line. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
 const networkParts: readonly PartName[] = ['step', 'memory', 'callbacks'];
 
-/** Collects what an option is given one or more times. */
-function shape(text: string, previous: number[][] = []): number[][] {
+function shape(text: string): number[] {
   const sizes = text
     .split(/[x×,]/)
     .map(size => (/^\d+$/.test(size) ? Number(size) : NaN));
@@ -39,16 +46,7 @@ function shape(text: string, previous: number[][] = []): number[][] {
       'Expected a shape of 2 or 4 sizes, such as 32x8x8x64, with at most 2^26 values.',
     );
   }
-  return [...previous, sizes];
-}
-
-function path(text: string): string {
-  if (text.trim() === '') throw new InvalidArgumentError('Expected a path.');
-  return text;
-}
-
-function paths(text: string, previous: string[] = []): string[] {
-  return [...previous, path(text)];
+  return sizes;
 }
 
 function makeCommand(): Command {
@@ -57,7 +55,6 @@ function makeCommand(): Command {
       'Measures ResBatchNorm against tf.layers.batchNormalization, Keras and PyTorch, in turns,\n' +
         'and writes a table, a report in JSON and a chart.',
     )
-    .usage('[options]')
     .addOption(
       new Option('--backend <name...>', 'one or more (default: all)').choices(
         backendNames,
@@ -66,7 +63,7 @@ function makeCommand(): Command {
     .option(
       '--shape <sizes...>',
       `of the norm, one or more, channels last (default: ${normShapes.map(shapeName).join(', ')})`,
-      shape,
+      listOf(shape),
     )
     .addOption(
       new Option('--only <part...>', 'one or more parts (default: all)').choices(
@@ -78,41 +75,22 @@ function makeCommand(): Command {
       '--python <path...>',
       'one or more that have keras or torch (default: the one of `resbatchnorm-native setup`, ' +
         'and python3)',
-      paths,
+      listOf(path),
     )
     .option('--out <dir>', 'folder of bench.json and bench.svg', path, 'out/bench')
     .option('--json', 'print the report instead of the table', false)
-    .helpOption('-h, --help', 'show this help')
     .addHelpText(
       'after',
       '\nWhat is not there to be measured is named in the last lines.\n' +
         '\nExit codes: 0 done, 1 something failed, 2 a wrong option.',
-    )
-    .allowExcessArguments() // reported below, by name
-    .exitOverride()
-    .configureOutput({outputError: () => {}});
+    );
 }
 
-/**
- * Reads the command line's arguments (without Node's and the program's path). Returns undefined
- * where `--help` was asked for and has been shown.
- *
- * @throws UsageError if an option is unknown, incomplete or out of its range.
- */
+/** @throws UsageError also for options that do not go together. */
 export function parseOptions(args: readonly string[]): Options | undefined {
-  const command = makeCommand();
-  try {
-    command.parse(args, {from: 'user'});
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return undefined;
-    throw new UsageError(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '));
-  }
-  const [extra] = command.args;
-  if (extra !== undefined) throw new UsageError(`unexpected argument '${extra}'`);
-  const given = command.opts<
-    Partial<Options> & Pick<Options, 'quick' | 'out' | 'json'>
-  >();
+  type Given = Partial<Options> & Pick<Options, 'quick' | 'out' | 'json'>;
+  const given = parse<Given>(makeCommand(), args);
+  if (!given) return undefined;
   const parts = given.only ?? partNames;
   const only = parts.filter(part => !given.quick || !networkParts.includes(part));
   if (only.length === 0) {

@@ -1,19 +1,19 @@
 /** What is loaded in a page of Chromium: answers the requests on webgl or webgpu. */
+import {AbsentError, adapterDevice} from '@resbatchnorm/tools-common/device';
 import '@tensorflow/tfjs-backend-webgl';
 import '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {adapterDevice, type BackendName, tfjsBackend} from './backends.js';
 import {makeHandlers} from './handlers.js';
-import {AbsentError, replyTo, type Reply, type RequestName} from './requests.js';
+import {type Reply, replyTo, type RequestName} from './requests.js';
 
 const handlers = makeHandlers({
   open: async ({backend}) => {
-    const name = tfjsBackend(backend!);
+    const name = backend!.replace('chromium-', '');
     if (!(await tf.setBackend(name))) {
       throw new AbsentError(`This Chromium has no ${name}.`);
     }
-    return {device: adapterDevice(await adapterName(backend!)), versions: {}, notes: []};
+    return {device: adapterDevice(await adapterName(name)), versions: {}, notes: []};
   },
 });
 
@@ -21,8 +21,8 @@ export function reply(name: RequestName, args: unknown): Promise<Reply> {
   return replyTo(handlers, name, args);
 }
 
-async function adapterName(backend: BackendName): Promise<string> {
-  return backend === 'chromium-webgl' ? webglRenderer() : webgpuAdapter();
+async function adapterName(backend: string): Promise<string> {
+  return backend === 'webgl' ? webglRenderer() : webgpuAdapter();
 }
 
 /** The little of the DOM that is needed; the sources are checked without it. */

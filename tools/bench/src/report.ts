@@ -1,7 +1,9 @@
-/** What a run finds, as it is written to the report. */
-import type {BackendName, Device} from './backends.js';
-import type {CallbackSamples, Direction, Errors, Network, Peak} from './requests.js';
-import type {Sample} from './sample.js';
+/** What a run finds, as it is written to the report, and what its medians come to. */
+import type {Device} from '@resbatchnorm/tools-common/device';
+import type {Sample} from '@resbatchnorm/tools-common/report';
+
+import type {Direction, Network} from './cases.js';
+import type {BackendName, CallbackSamples, Errors, Peak} from './requests.js';
 import type {Target} from './targets.js';
 
 /** Times in milliseconds, by contender. */
@@ -83,13 +85,66 @@ export interface Report {
   targets: Target[];
 }
 
-/** The report as JSON, which has no NaN and no Infinity: they are written as strings. */
-export function toJson(report: Report): string {
-  const text = JSON.stringify(
-    report,
-    (_, value) =>
-      typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
-    2,
+const bytesPerValue = 4;
+
+/**
+ * Tensors of the size of x that a norm reads and writes at least. Forward it reads x twice, for
+ * the statistics and to normalize, and writes y; backward it reads x and dy twice and writes dx.
+ */
+const leastTensors: Record<Direction, number> = {
+  forward: 3,
+  'forward + backward': 3 + 5,
+};
+
+export function copyOf(values: number, sample: Sample): Copy {
+  const bytes = 2 * values * bytesPerValue;
+  return {bytes, sample, gigabytesPerSecond: bytes / sample.median / 1e6};
+}
+
+/** Milliseconds that the traffic to memory takes at the bandwidth of a copy. */
+export function leastMs(
+  shape: readonly number[],
+  direction: Direction,
+  {gigabytesPerSecond}: Copy,
+): number {
+  const bytes = shape.reduce((a, b) => a * b, bytesPerValue) * leastTensors[direction];
+  return bytes / gigabytesPerSecond / 1e6;
+}
+
+/** How many times as long as ResBatchNorm each of the others takes: `builtIn / ours`, … */
+export function toOurs(samples: Samples): Ratios {
+  const {ours, ...others} = samples;
+  return ours ? ratiosTo(ours.median, others) : {};
+}
+
+function ratiosTo(ours: number, others: Samples): Ratios {
+  return Object.fromEntries(
+    Object.entries(others).map(([name, {median}]) => [`${name} / ours`, median / ours]),
   );
-  return `${text}\n`;
+}
+
+export function normRatios(samples: Samples, least: number | undefined): Ratios {
+  const {ours} = samples;
+  return {
+    ...toOurs(samples),
+    ...(ours && least !== undefined && {'ours / least': ours.median / least}),
+  };
+}
+
+export function peakRatios(peaks: Record<string, Peak>): Ratios {
+  const {ours, builtIn} = peaks;
+  return {
+    'ours / builtIn, numBytes': ours.numBytes / builtIn.numBytes,
+    'ours / builtIn, bufferBytes': ours.bufferBytes / builtIn.bufferBytes,
+  };
+}
+
+/** Which part of a step each callback adds to it, when nothing is due. */
+export function callbackRatios({step, hooks}: CallbackSamples): Ratios {
+  return Object.fromEntries(
+    Object.entries(hooks).map(([name, {idleStep}]) => [
+      `${name} / step`,
+      idleStep.median / step.median,
+    ]),
+  );
 }

@@ -3,22 +3,14 @@
  * the data of one task and runs the contenders of that task when it is told to, so that those
  * of several processes can take turns.
  */
-import type {BackendName, Device} from './backends.js';
-import type {Sample} from './sample.js';
+import type {BackendName as NodeBackendName} from '@resbatchnorm/tools-common/backends';
+import {AbsentError, type Device} from '@resbatchnorm/tools-common/device';
+import type {Sample} from '@resbatchnorm/tools-common/report';
 
-export const directions = ['forward', 'forward + backward'] as const;
-export type Direction = (typeof directions)[number];
+import type {Direction, Network} from './cases.js';
 
-/** One of networks.ts, by its name. */
-export type NetworkName = 'ResNet-8' | 'ResNet-20' | 'ResNet-50 style';
-
-/** How an image network is trained. */
-export interface Network {
-  name: NetworkName;
-  /** Height, width, channels. */
-  imageShape: [number, number, number];
-  batchSize: number;
-}
+/** Where ResBatchNorm is measured. */
+export type BackendName = NodeBackendName | 'chromium-webgl' | 'chromium-webgpu';
 
 export type Task =
   | {kind: 'norm'; shape: readonly number[]; direction: Direction}
@@ -99,11 +91,6 @@ export type Handlers = {
     args: Requests[Name]['args'],
   ) => Promise<Requests[Name]['answer']>;
 };
-
-/** One line that says why something is not there to be measured, and what mends it. */
-export class AbsentError extends Error {
-  override readonly name = 'AbsentError';
-}
 
 /** An answer on its way between processes. */
 export type Reply = {answer: unknown} | {absent: string} | {error: string};

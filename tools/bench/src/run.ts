@@ -1,22 +1,26 @@
 /** A run: measures each backend in turn, writes the files and prints the tables. */
-import {mkdir, open, rm, writeFile} from 'node:fs/promises';
-import {availableParallelism} from 'node:os';
+import {rm, writeFile} from 'node:fs/promises';
+import {availableParallelism, cpus, totalmem} from 'node:os';
 import {join} from 'node:path';
 
+import {checkWritable} from '@resbatchnorm/tools-common/command_line';
+import {toJson} from '@resbatchnorm/tools-common/report';
+import {version_core} from '@tensorflow/tfjs-core';
 import ora from 'ora';
 
 import {chartOf} from './chart.js';
-import {describeMachine, versionsHere} from './machine.js';
+import {Libraries} from './libraries.js';
 import {measureBackend} from './measure_backend.js';
-import {type Options, UsageError} from './options.js';
-import {Peers} from './libraries.js';
-import {type BackendReport, type Report, toJson} from './report.js';
+import type {Options} from './options.js';
+import type {BackendReport, Report} from './report.js';
 import {reportTables} from './tables.js';
 import {targetsOf} from './targets.js';
 
 /** @throws UsageError if the files cannot be written. */
 export async function run(options: Options): Promise<'done' | 'failed'> {
-  const files = await makeFiles(options.out);
+  const {out} = options;
+  const files = {json: join(out, 'bench.json'), svg: join(out, 'bench.svg')};
+  await checkWritable(out, {folder: out, files: Object.values(files)});
   setThreads();
   const spinner = ora({discardStdin: false});
   const report = await measure(options, stage => spinner.start(stage));
@@ -38,23 +42,23 @@ async function measure(
   onStage: (text: string) => void,
 ): Promise<Report> {
   const date = new Date().toISOString();
-  const peers = new Peers(python);
+  const libraries = new Libraries(python);
   const backends: BackendReport[] = [];
   try {
     for (const name of backend) {
       const options = {shape, only, quick};
-      backends.push(await measureBackend(name, {options, peers, onStage}));
+      backends.push(await measureBackend(name, {options, libraries, onStage}));
     }
   } finally {
-    await peers.close();
+    await libraries.close();
   }
   return {
     date,
     machine: describeMachine(),
-    versions: {...versionsHere(), ...(await peers.versions())},
+    versions: {...versionsHere(), ...(await libraries.versions())},
     options: {backend, shape, only, quick},
     backends,
-    notes: peers.notes,
+    notes: libraries.notes,
     targets: targetsOf(backends),
   };
 }
@@ -65,15 +69,16 @@ function setThreads(): void {
   process.env.TF_NUM_INTEROP_THREADS ??= process.env.TF_NUM_INTRAOP_THREADS;
 }
 
-/** Now, not when the work is done. Leaves earlier files as they are. */
-async function makeFiles(directory: string): Promise<Record<'json' | 'svg', string>> {
-  const files = {json: join(directory, 'bench.json'), svg: join(directory, 'bench.svg')};
-  try {
-    await mkdir(directory, {recursive: true});
-    for (const file of Object.values(files)) await (await open(file, 'a')).close();
-  } catch (error) {
-    const {message} = error as Error;
-    throw new UsageError(`--out ${directory} cannot be written: ${message}`);
-  }
-  return files;
+/** What the numbers were measured on, and with. */
+function describeMachine(): Record<string, string | number> {
+  return {
+    processor: cpus()[0]?.model ?? 'unnamed',
+    cores: availableParallelism(),
+    'memory, GiB': Math.round(totalmem() / 2 ** 30),
+    platform: `${process.platform} ${process.arch}`,
+  };
+}
+
+function versionsHere(): Record<string, string> {
+  return {Node: process.versions.node, 'TensorFlow.js': version_core};
 }

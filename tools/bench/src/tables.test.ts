@@ -1,6 +1,7 @@
+import {sampleOf} from '@resbatchnorm/tools-common/report';
+
+import type {Network} from './cases.js';
 import type {BackendReport, Report} from './report.js';
-import type {Network} from './requests.js';
-import {sampleOf} from './sample.js';
 import {reportTables} from './tables.js';
 
 const network: Network = {name: 'ResNet-20', imageShape: [32, 32, 3], batchSize: 64};

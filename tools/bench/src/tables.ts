@@ -1,14 +1,7 @@
 /** The report for people: tables of ratios, and what was left out. */
-import Table from 'cli-table3';
+import {makeTable} from '@resbatchnorm/tools-common/report';
 
-import {
-  backendTitle,
-  milliseconds,
-  networkTitle,
-  percentage,
-  ratio,
-  targetValue,
-} from './format.js';
+import {networkTitle, shapeName} from './cases.js';
 import type {
   BackendReport,
   CallbackTimes,
@@ -16,7 +9,6 @@ import type {
   Report,
   StepTimes,
 } from './report.js';
-import {shapeName} from './shapes.js';
 
 export function reportTables(
   report: Pick<Report, 'backends' | 'notes' | 'targets'>,
@@ -33,14 +25,6 @@ export function reportTables(
   return sections.filter(Boolean).join('\n\n');
 }
 
-function makeTable(head: string[], leftColumns: number): InstanceType<typeof Table> {
-  return new Table({
-    head,
-    colAligns: head.map((_, i) => (i < leftColumns ? 'left' : 'right')),
-    style: {compact: true, border: [], head: []},
-  });
-}
-
 function normTable(backends: readonly BackendReport[]): string {
   const table = makeTable(
     [
@@ -54,7 +38,7 @@ function normTable(backends: readonly BackendReport[]): string {
       'PyTorch\n/ ours',
       'ours /\nleast time',
     ],
-    2,
+    {leftColumns: [0, 1]},
   );
   const directions = new Set(
     backends.flatMap(({norms}) => norms.map(({direction}) => direction)),
@@ -99,7 +83,7 @@ function stepTable(backends: readonly BackendReport[]): string {
       'Keras\n/ ours',
       'PyTorch\n/ ours',
     ],
-    2,
+    {leftColumns: [0, 1]},
   );
   for (const {backend, steps} of backends) {
     for (const times of steps) table.push([backend, ...stepCells(times)]);
@@ -129,7 +113,7 @@ function memoryTable(backends: readonly BackendReport[]): string {
       'ours /\nbuilt-in',
       'the same in\nbuffers',
     ],
-    2,
+    {leftColumns: [0, 1]},
   );
   for (const {backend, memory} of backends) {
     if (!memory) continue;
@@ -150,7 +134,7 @@ function memoryTable(backends: readonly BackendReport[]): string {
 function callbackTable(backends: readonly BackendReport[]): string {
   const table = makeTable(
     ['backend', 'in', 'ms', '% of\na step', 'ms of a\ndue step', "ms of an\nepoch's end"],
-    2,
+    {leftColumns: [0, 1]},
   );
   for (const {backend, callbacks} of backends) {
     if (callbacks) table.push(...callbackRows(backend, callbacks));
@@ -177,7 +161,7 @@ function callbackRows(
 }
 
 function targetTable({targets}: Pick<Report, 'targets'>): string {
-  const table = makeTable(['what', 'target', 'measured', 'reached'], 1);
+  const table = makeTable(['what', 'target', 'measured', 'reached'], {leftColumns: [0]});
   for (const {what, relation, target, measured, reached} of targets) {
     table.push([
       what,
@@ -211,4 +195,37 @@ function describe(report: BackendReport): string {
     ...(copy ? [`copies at ${copy.gigabytesPerSecond.toPrecision(3)} GB/s`] : []),
     ...notes,
   ].join('; ');
+}
+
+/** Three significant digits, and all those before the point: 1234, 12.3, 0.0123. */
+function milliseconds(value: number): string {
+  return threeDigits(value);
+}
+
+/** As milliseconds; nothing where there is none. */
+function ratio(value: number | undefined): string {
+  return value === undefined ? '' : threeDigits(value);
+}
+
+/** A ratio in percent, without the sign: 0.0123 is 1.23. */
+function percentage(value: number): string {
+  return threeDigits(100 * value);
+}
+
+/** Also small ones: 1.2e-7. */
+function targetValue(value: number): string {
+  return Math.abs(value) < 1e-3 ? value.toExponential(1) : threeDigits(value);
+}
+
+function threeDigits(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+}
+
+/** tensorflow: AMD EPYC, TensorFlow 2.20.0 */
+function backendTitle({backend, device, versions}: BackendReport): string {
+  const parts = [
+    device?.name ?? 'not opened',
+    ...Object.entries(versions).map(([name, version]) => `${name} ${version}`),
+  ];
+  return `${backend}: ${parts.join(', ')}`;
 }

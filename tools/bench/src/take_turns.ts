@@ -1,7 +1,6 @@
 /** Times several contenders in turns, so that a slow spell of the machine hits them all. */
 import {seededRandom} from '@resbatchnorm/testing/reference';
-
-import {type Sample, sampleOf} from './sample.js';
+import {type Sample, sampleOf} from '@resbatchnorm/tools-common/report';
 
 export interface TimedContender {
   name: string;

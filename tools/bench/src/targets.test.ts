@@ -1,7 +1,8 @@
-import type {BackendName} from './backends.js';
+import {sampleOf} from '@resbatchnorm/tools-common/report';
+
+import type {Direction, Network, NetworkName} from './cases.js';
 import type {Accuracy, BackendReport, NormTimes, Ratios} from './report.js';
-import type {Direction, Network, NetworkName} from './requests.js';
-import {sampleOf} from './sample.js';
+import type {BackendName} from './requests.js';
 import {targetsOf} from './targets.js';
 
 function reportOf(backend: BackendName, parts: Partial<BackendReport>): BackendReport {

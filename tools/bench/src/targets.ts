@@ -1,7 +1,7 @@
 /** What ResBatchNorm has to reach, and whether it did: each a ratio within one run. */
-import type {BackendName} from './backends.js';
+import {isSameShape, shapeName} from './cases.js';
 import type {BackendReport, NormTimes} from './report.js';
-import {isSameShape, shapeName} from './shapes.js';
+import type {BackendName} from './requests.js';
 
 export interface Target {
   what: string;

@@ -1,15 +1,24 @@
 /** The process that answers the requests on a backend in Node. */
+import {type BackendName, openBackend} from '@resbatchnorm/tools-common/backends';
+
 import {timeCallbacks} from './callback_times.js';
 import {makeHandlers} from './handlers.js';
-import {prepareStep} from './step_task.js';
-import {measurePeak} from './peak.js';
-import {openBackend} from './open_backend.js';
-import {replyTo, type RequestName} from './requests.js';
+import {type OpenArgs, type Opened, replyTo, type RequestName} from './requests.js';
+import {measurePeak, prepareStep} from './training_step.js';
 
 const handlers = makeHandlers({
-  open: openBackend,
+  open,
   networks: {prepare: prepareStep, peak: measurePeak, callbacks: timeCallbacks},
 });
+
+async function open({backend, forNetworks}: OpenArgs): Promise<Opened> {
+  const {device, versions, threads} = await openBackend(backend as BackendName, {
+    trainingKernels: forNetworks === true,
+  });
+  const note = `${threads} thread${threads === 1 ? '' : 's'}`;
+  const notes = backend === 'wasm' ? [`${note}, as tfjs runs wasm in Node`] : [note];
+  return {device, versions, notes: threads === undefined ? [] : notes};
+}
 
 process.on('message', async ({name, args}: {name: RequestName; args: unknown}) => {
   process.send!(await replyTo(handlers, name, args));

@@ -1,14 +1,10 @@
-/** Opens a way to the GPU: makes its backend the current one. */
-import {loadTensorFlow, loadWebGPU} from '@resbatchnorm/native';
+/** Opens an API to the GPU: makes its backend the current one, and says how to watch its memory. */
+import {openBackend} from '@resbatchnorm/tools-common/backends';
+import {AbsentError} from '@resbatchnorm/tools-common/device';
+import {usedMemory} from '@resbatchnorm/tools-common/nvidia_smi';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {driverVersion, gpuName, usedMemory} from './nvidia_smi.js';
-import type {Device, WayName} from './report.js';
-
-/** One line that says why a way cannot be gone, and what mends it. */
-export class AbsentError extends Error {
-  override readonly name = 'AbsentError';
-}
+import type {ApiName, Device} from './report.js';
 
 /** A quantity of GPU memory that must not grow, or why it cannot be measured. */
 export interface MemoryMeter {
@@ -17,30 +13,25 @@ export interface MemoryMeter {
   read(): Promise<number>;
 }
 
-export interface OpenWay {
+export interface OpenApi {
   device: Device;
   memory: MemoryMeter[];
   notMeasured: string[];
 }
 
 /** @throws AbsentError if there is no such GPU, or only a software device. */
-export function openWay(way: WayName, allowSoftware: boolean): Promise<OpenWay> {
-  // Without it the cpu backend prints a banner that recommends another backend.
-  tf.enableProdMode();
-  return way === 'cuda' ? openCuda(allowSoftware) : openWebGPU(allowSoftware);
-}
-
-async function openCuda(allowSoftware: boolean): Promise<OpenWay> {
-  const {version, usesGpu} = await loadTensorFlow({
-    gpu: allowSoftware ? 'allow' : 'require',
-  }).catch(throwAbsent);
-  const driver = await driverVersion();
-  const device = {
-    name: usesGpu ? ((await gpuName()) ?? 'GPU without a name') : 'CPU of this machine',
-    isSoftware: !usesGpu,
-    versions: {TensorFlow: version, ...(driver && {driver})},
-  };
-  return {device, ...(await cudaMemory(usesGpu))};
+export async function openApi(api: ApiName, allowSoftware: boolean): Promise<OpenApi> {
+  const backend =
+    api === 'webgpu' ? api : allowSoftware ? 'tensorflow' : 'tensorflow-gpu';
+  const {device, versions} = await openBackend(backend);
+  const isSoftware = device.kind !== 'gpu';
+  if (isSoftware && !allowSoftware) {
+    throw new AbsentError(
+      `The WebGPU adapter is not a GPU: ${device.name}. Allow it with --allow-software.`,
+    );
+  }
+  const memory = api === 'webgpu' ? webgpuMemory() : await cudaMemory(!isSoftware);
+  return {device: {name: device.name, isSoftware, versions}, ...memory};
 }
 
 async function cudaMemory(usesGpu: boolean) {
@@ -56,20 +47,8 @@ async function cudaMemory(usesGpu: boolean) {
   return {memory: [{name, unit: 'MiB', read}], notMeasured: []};
 }
 
-const softwareAdapters = /swiftshader|llvmpipe|lavapipe|softpipe|basic render/i;
-
-async function openWebGPU(allowSoftware: boolean): Promise<OpenWay> {
-  const {adapter} = await loadWebGPU().catch(throwAbsent);
-  const isSoftware = softwareAdapters.test(adapter);
-  if (isSoftware && !allowSoftware) {
-    throw new AbsentError(
-      `The WebGPU adapter is no GPU: ${adapter}. Allow it with --allow-software.`,
-    );
-  }
-  await tf.setBackend('webgpu');
-  const driver = isSoftware ? undefined : await driverVersion();
+function webgpuMemory() {
   return {
-    device: {name: adapter, isSoftware, versions: {...(driver && {driver})}},
     memory: [
       meter('bytes in use on the GPU', 'numBytesInGPU'),
       meter('bytes allocated on the GPU', 'numBytesAllocatedInGPU'),
@@ -85,10 +64,4 @@ function meter(name: string, key: 'numBytesInGPU' | 'numBytesAllocatedInGPU') {
     return memory[key];
   };
   return {name, unit: 'bytes', read};
-}
-
-function throwAbsent(error: unknown): never {
-  throw error instanceof Error && error.name === 'NativeError'
-    ? new AbsentError(error.message)
-    : error;
 }

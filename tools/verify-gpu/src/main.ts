@@ -1,66 +1,48 @@
 #!/usr/bin/env node
-/** The command: verifies each way in turn, writes the report and prints the table. */
-import {mkdir, open, writeFile} from 'node:fs/promises';
+/** The command `npm run verify:gpu`: verifies each API in turn, writes the report, prints the table. */
+import {writeFile} from 'node:fs/promises';
 import {dirname} from 'node:path';
 
+import {checkWritable, runProgram} from '@resbatchnorm/tools-common/command_line';
+import {Progress, toJson} from '@resbatchnorm/tools-common/report';
 import {version_core} from '@tensorflow/tfjs-core';
 
-import {type Options, parseOptions, UsageError} from './options.js';
-import {Progress} from './progress.js';
-import {type Report, toJson, wayNames, type WayReport} from './report.js';
-import {reportTable} from './table.js';
-import {exitCodeOf, exitCodes, verdictOf} from './verdict.js';
-import {verifyWay} from './verify_api.js';
+import {type Options, parseOptions} from './options.js';
+import {apiNames, type ApiReport, type Report} from './report.js';
+import {exitCodeOf, exitCodes, reportTable, verdictOf} from './summary.js';
+import {verifyApi} from './verify_api.js';
 
-async function main(): Promise<number> {
+runProgram(async () => {
   const options = parseOptions(process.argv.slice(2));
   if (!options) return exitCodes.passed;
-  await checkWritable(options.out);
-  const ways: WayReport[] = [];
+  const {out} = options;
+  await checkWritable(out, {folder: dirname(out), files: [out]});
+  const apis: ApiReport[] = [];
   const progress = new Progress(process.stderr);
-  for (const way of options.way === 'all' ? wayNames : [options.way]) {
-    const onStage = (text: string) => progress.show(`${way}: ${text}`);
-    ways.push(await verifyWay(way, options, onStage));
+  for (const api of options.api === 'all' ? apiNames : [options.api]) {
+    const onStage = (text: string) => progress.show(`${api}: ${text}`);
+    apis.push(await verifyApi(api, options, onStage));
   }
   progress.clear();
-  const report = makeReport(options, ways);
-  await writeFile(options.out, toJson(report));
-  process.stdout.write(`\n${reportTable(report)}\nReport: ${options.out}\n`);
+  const report = makeReport(options, apis);
+  await writeFile(out, toJson(report));
+  process.stdout.write(`\n${reportTable(report)}\nReport: ${out}\n`);
   return exitCodeOf(report);
-}
+});
 
 function makeReport(
-  {way, steps, quick, allowSoftware}: Options,
-  ways: WayReport[],
+  {api, steps, quick, allowSoftware}: Options,
+  apis: ApiReport[],
 ): Report {
   return {
     date: new Date().toISOString(),
-    options: {way, steps, quick, allowSoftware},
+    options: {api, steps, quick, allowSoftware},
     versions: {
       Node: process.versions.node,
       platform: `${process.platform} ${process.arch}`,
       'TensorFlow.js': version_core,
     },
-    verdict: verdictOf(ways),
-    ways,
+    verdict: verdictOf(apis),
+    apis,
   };
 }
-
-/** Now, not when the work is done. Leaves an earlier report as it is. */
-async function checkWritable(file: string): Promise<void> {
-  try {
-    await mkdir(dirname(file), {recursive: true});
-    await (await open(file, 'a')).close();
-  } catch (error) {
-    throw new UsageError(`--out ${file} cannot be written: ${(error as Error).message}`);
-  }
-}
-
-main()
-  .catch(error => {
-    process.stderr.write(`error: ${error instanceof Error ? error.message : error}\n`);
-    return error instanceof UsageError ? exitCodes.usage : exitCodes.failed;
-  })
-  .then(code => {
-    process.exitCode = code;
-  });

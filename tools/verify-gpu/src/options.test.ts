@@ -2,9 +2,9 @@ import {parseOptions} from './options.js';
 
 const parse = (line: string) => parseOptions(line.split(' ').filter(Boolean));
 
-it('verifies every way, in full, by default', () => {
+it('verifies every API, in full, by default', () => {
   expect(parse('')).toEqual({
-    way: 'all',
+    api: 'all',
     steps: 200,
     quick: false,
     out: 'out/verify_gpu.json',
@@ -19,9 +19,9 @@ it('takes fewer steps with --quick, unless told how many', () => {
 });
 
 it('takes every option', () => {
-  const line = '--way cuda --steps 10 --out r.json --allow-software --time-limit 0.5';
+  const line = '--api cuda --steps 10 --out r.json --allow-software --time-limit 0.5';
   expect(parse(line)).toEqual({
-    way: 'cuda',
+    api: 'cuda',
     steps: 10,
     quick: false,
     out: 'r.json',
@@ -31,7 +31,7 @@ it('takes every option', () => {
 });
 
 it.each([
-  ['--way gpu', /--way.*'gpu'.*cuda, webgpu, all/],
+  ['--api gpu', /--api.*'gpu'.*cuda, webgpu, all/],
   ['--steps 9', /--steps.*'9'.*whole number from 10/],
   ['--steps 1e3', /--steps.*'1e3'.*whole number/],
   ['--time-limit 0', /--time-limit.*'0'.*above 0/],

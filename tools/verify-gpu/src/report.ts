@@ -1,11 +1,12 @@
 /** What a run finds, as it is written to the report. */
 import type {NormName} from '@resbatchnorm/resnet';
 
-export const wayNames = ['cuda', 'webgpu'] as const;
-export type WayName = (typeof wayNames)[number];
+/** The ways to reach a GPU. */
+export const apiNames = ['cuda', 'webgpu'] as const;
+export type ApiName = (typeof apiNames)[number];
 
-/** How a way is called in the table. */
-export const wayTitles: Record<WayName, string> = {
+/** What an API is called in the table. */
+export const apiTitles: Record<ApiName, string> = {
   cuda: 'CUDA (tfjs-node-gpu)',
   webgpu: 'WebGPU (Dawn)',
 };
@@ -40,11 +41,11 @@ export interface StepTimes {
   milliseconds: Record<NormName, number>;
 }
 
-export type WayOutcome = 'passed' | 'failed' | 'absent';
+export type ApiOutcome = 'passed' | 'failed' | 'absent';
 
-export interface WayReport {
-  way: WayName;
-  outcome: WayOutcome;
+export interface ApiReport {
+  api: ApiName;
+  outcome: ApiOutcome;
   /** Why it is absent, or what broke off the run; one line. */
   problem?: string;
   device?: Device;
@@ -59,10 +60,10 @@ export interface WayReport {
 
 export interface Report {
   date: string;
-  options: {way: WayName | 'all'; steps: number; quick: boolean; allowSoftware: boolean};
+  options: {api: ApiName | 'all'; steps: number; quick: boolean; allowSoftware: boolean};
   versions: Record<string, string>;
   verdict: {passed: boolean; ranOnGpu: boolean; lines: string[]};
-  ways: WayReport[];
+  apis: ApiReport[];
 }
 
 export function atMost(
@@ -78,15 +79,4 @@ export function equalTo(
   {measured, ...what}: Pick<Check, 'group' | 'name' | 'measured' | 'unit'>,
 ): Check {
   return {...what, measured, relation: '=', limit, passed: measured === limit};
-}
-
-/** The report as JSON, which has no NaN and no Infinity: they are written as strings. */
-export function toJson(report: Report): string {
-  const text = JSON.stringify(
-    report,
-    (_, value) =>
-      typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
-    2,
-  );
-  return `${text}\n`;
 }

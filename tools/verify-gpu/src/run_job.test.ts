@@ -1,13 +1,12 @@
 import {join} from 'node:path';
 
 import {packageDirectory} from '../package_directory.cjs';
-import type {Job} from './messages.js';
-import {runJob} from './run_job.js';
+import {type Job, runJob} from './run_job.js';
 
 /** Runs a worker that ends in that way. */
 function run(ending: string, {timeLimitMinutes = 1, env = {}} = {}) {
   const stages: string[] = [];
-  const result = runJob({way: ending} as unknown as Job, {
+  const result = runJob({api: ending} as unknown as Job, {
     timeLimitMinutes,
     env,
     onStage: text => stages.push(text),

@@ -1,17 +1,38 @@
-/** Does a job in a process of its own, that may crash or hang, and collects what it sends. */
+/**
+ * Does a job in a process of its own, that may crash or hang, and collects what it sends: the
+ * process gets one `Job` and answers with `Message`s.
+ */
 import {fork} from 'node:child_process';
 import {join} from 'node:path';
 
 import {packageDirectory} from '../package_directory.cjs';
-import type {Job, Message} from './messages.js';
-import type {Check, Device, StepTimes} from './report.js';
+import type {ApiName, Check, Device, StepTimes} from './report.js';
+
+/** What a process is to do: all the checks of an API, or its timings. */
+export interface Job {
+  api: ApiName;
+  kind: 'checks' | 'timings';
+  steps: number;
+  quick: boolean;
+  allowSoftware: boolean;
+}
+
+/** Sent as soon as it is known, so that little is lost if the process crashes. */
+export type Message =
+  | {type: 'opened'; device: Device; notMeasured: string[]}
+  | {type: 'stage'; text: string}
+  | {type: 'checks'; checks: Check[]}
+  | {type: 'step times'; stepTimes: StepTimes}
+  | {type: 'absent'; reason: string}
+  | {type: 'failed'; reason: string}
+  | {type: 'done'};
 
 export interface JobResult {
   device?: Device;
   checks: Check[];
   notMeasured: string[];
   stepTimes?: StepTimes;
-  /** Why the way cannot be gone. */
+  /** Why the API cannot be verified here. */
   absent?: string;
   /** What broke the job off. */
   failure?: string;

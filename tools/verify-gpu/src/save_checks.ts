@@ -3,12 +3,11 @@ import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
-import {modelFiles} from '@resbatchnorm/resnet';
-import '@tensorflow/tfjs-backend-wasm';
+import {largestDifference, modelFiles} from '@resbatchnorm/resnet';
+import {openBackend} from '@resbatchnorm/tools-common/backends';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {isBitExact, largestDifference} from './compare_values.js';
 import {atMost, type Check, equalTo} from './report.js';
 
 const group = 'saved here, loaded on the CPU';
@@ -31,7 +30,7 @@ export async function checkSaving(
     const saved = await weightsOf(model);
     const predictions = await predict(model, images, shape);
 
-    await tf.setBackend('wasm');
+    await openBackend('wasm');
     const loaded = await tfl.loadLayersModel(modelFiles(directory));
     const loadedWeights = await weightsOf(loaded);
     const loadedPredictions = await predict(loaded, images, shape);
@@ -75,4 +74,12 @@ async function predict(
   const values = await y.data();
   tf.dispose([x, y]);
   return values as Float32Array;
+}
+
+/** Also tells 0 from −0 and one NaN from another. */
+export function isBitExact(a: Float32Array, b: Float32Array | undefined): boolean {
+  if (!b || a.length !== b.length) return false;
+  const bytes = (values: Float32Array) =>
+    Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  return bytes(a).equals(bytes(b));
 }

@@ -1,16 +1,11 @@
 /** The time of a training step with ResBatchNorm, with the built-in layer and with none. */
-import {makeBatch, type NormName, resNet} from '@resbatchnorm/resnet';
+import {learningRates, makeBatch, type NormName, normNames} from '@resbatchnorm/resnet';
+import {sampleOf} from '@resbatchnorm/tools-common/report';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-import type {loadPaddedDigits} from './digits.js';
-import {median} from './median.js';
-import {disposeOptimizer, nesterov} from './optimizer.js';
 import type {StepTimes} from './report.js';
-
-const norms: NormName[] = ['res', 'builtin', 'none'];
-// The trainer's. Without a norm the network diverges at the usual rate.
-const learningRates: Record<NormName, number> = {res: 0.1, builtin: 0.1, none: 0.01};
+import {compile, type Digits, disposeOptimizer, makeModel} from './resnet_on_digits.js';
 
 export interface StepTimesOptions {
   depth: number;
@@ -23,15 +18,15 @@ export interface StepTimesOptions {
 }
 
 export async function measureStepTimes(
-  {dataset, normalization}: Awaited<ReturnType<typeof loadPaddedDigits>>,
+  digits: Digits,
   {depth, batchSize, rounds, warmUpRounds, onRound}: StepTimesOptions,
 ): Promise<StepTimes> {
+  const {dataset, normalization} = digits;
   const indices = Array.from({length: batchSize}, (_, i) => i);
   const {xs, ys} = makeBatch(dataset.train, indices, dataset, normalization);
-  const models = norms.map(norm => {
-    const model = resNet({...dataset, depth, norm, seed: 1});
-    const optimizer = nesterov(learningRates[norm]);
-    model.compile({optimizer, loss: 'categoricalCrossentropy'});
+  const models = normNames.map(norm => {
+    const model = makeModel(digits, depth, norm);
+    const optimizer = compile(model, learningRates[norm]);
     return {norm, model, optimizer, times: [] as number[]};
   });
   for (let round = 1 - warmUpRounds; round <= rounds; round++) {
@@ -47,7 +42,7 @@ export async function measureStepTimes(
     disposeOptimizer(optimizer);
   }
   const milliseconds = Object.fromEntries(
-    models.map(({norm, times}) => [norm, median(times)]),
+    models.map(({norm, times}) => [norm, sampleOf(times).median]),
   ) as Record<NormName, number>;
   return {
     model: `ResNet-${depth}`,

@@ -1,19 +1,14 @@
-/** Trains a ResNet-20 with the update check on, and watches the loss and the memory. */
+/** Trains a ResNet with the update check on, and watches the loss and the memory. */
 import {UpdateOpsCheck} from '@resbatchnorm/callbacks';
-import {CosineSchedule, resNet, trainingBatches} from '@resbatchnorm/resnet';
+import {CosineSchedule, learningRates, trainingBatches} from '@resbatchnorm/resnet';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import type {loadPaddedDigits} from './digits.js';
-import {growth} from './growth.js';
-import {disposeOptimizer, nesterov} from './optimizer.js';
-import {atMost, type Check, equalTo} from './report.js';
 import type {MemoryMeter} from './apis.js';
+import {atMost, type Check, equalTo} from './report.js';
+import {compile, type Digits, disposeOptimizer} from './resnet_on_digits.js';
 
-type Digits = Awaited<ReturnType<typeof loadPaddedDigits>>;
-
-/** The trainer's, for a model with a norm. */
-const learningRate = 0.1;
+const learningRate = learningRates.res;
 const seed = 1;
 const memorySamples = 10;
 
@@ -24,17 +19,12 @@ export interface TrainingOptions {
   onStep(step: number): void;
 }
 
-export function makeModel({dataset}: Digits, depth: number): tfl.LayersModel {
-  return resNet({...dataset, depth, norm: 'res', seed});
-}
-
 export async function trainAndCheck(
   model: tfl.LayersModel,
   {dataset, normalization}: Digits,
   {steps, batchSize, memory, onStep}: TrainingOptions,
 ): Promise<Check[]> {
-  const optimizer = nesterov(learningRate);
-  model.compile({optimizer, loss: 'categoricalCrossentropy'});
+  const optimizer = compile(model, learningRate);
   const updateCheck = new UpdateOpsCheck({onViolation: 'throw'});
   const monitor = new Monitor(memory, Math.ceil(steps / memorySamples), onStep);
   await model.fitDataset(trainingBatches(dataset, normalization, {batchSize, seed}), {
@@ -87,6 +77,15 @@ function updatesCheck(check: UpdateOpsCheck, steps: number): Check {
     name: `${report.length} layers × ${steps} steps`,
     measured: report.reduce((sum, {updates}) => sum + updates, 0),
   });
+}
+
+/**
+ * How much a quantity grew over a run: its peak in the second half over its peak in the
+ * first. What is allocated once, at the start, is no growth.
+ */
+export function growth(samples: readonly number[]): number {
+  const middle = samples.length >> 1;
+  return Math.max(...samples.slice(middle)) - Math.max(...samples.slice(0, middle));
 }
 
 function mean(values: number[]): number {

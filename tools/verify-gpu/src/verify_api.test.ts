@@ -1,6 +1,6 @@
 import {atMost} from './report.js';
 import type {JobResult} from './run_job.js';
-import {wayReport} from './verify_api.js';
+import {apiReport} from './verify_api.js';
 
 const good = atMost(1, {group: 'g', name: 'n', measured: 0});
 const bad = atMost(1, {group: 'g', name: 'n', measured: 2});
@@ -20,7 +20,7 @@ function result(of: Partial<JobResult>): JobResult {
 const timed = result({checks: [], stepTimes});
 
 it('has the checks of one process and the times of the other', () => {
-  const report = wayReport('cuda', result({}), timed);
+  const report = apiReport('cuda', result({}), timed);
   expect(report.outcome).toBe('passed');
   expect(report.checks).toEqual([good]);
   expect(report.stepTimes).toBe(stepTimes);
@@ -34,18 +34,18 @@ it.each([
   ['the timings broke off', result({}), result({failure: 'Why.'})],
   ['the GPU is gone before the timings', result({}), result({absent: 'Why.'})],
 ])('has failed if %s', (_, checked, timings) => {
-  expect(wayReport('cuda', checked, timings).outcome).toBe('failed');
+  expect(apiReport('cuda', checked, timings).outcome).toBe('failed');
 });
 
-it('is absent if the way cannot be gone', () => {
+it('is absent if the API is not there', () => {
   const absent = result({absent: 'No driver.', device: undefined, checks: []});
-  const report = wayReport('webgpu', absent, undefined);
+  const report = apiReport('webgpu', absent, undefined);
   expect(report).toMatchObject({outcome: 'absent', problem: 'No driver.'});
 });
 
 it('keeps the end of the log if something broke off', () => {
   const log = Array.from({length: 100}, (_, i) => `line ${i}\n`).join('');
-  const report = wayReport('cuda', result({failure: 'Why.', log}), undefined);
+  const report = apiReport('cuda', result({failure: 'Why.', log}), undefined);
   expect(report.log).toHaveLength(30);
   expect(report.log!.at(-1)).toBe('line 99');
 });
@@ -55,6 +55,6 @@ it('takes the name of the GPU from the log of TensorFlow', () => {
     'I0000 gpu_device.cc:2020] Created device /job:localhost/replica:0/task:0/device:GPU:0 ' +
     'with 78000 MB memory:  -> device: 0, name: NVIDIA H100 80GB HBM3, pci bus id: ' +
     '0000:00:04.0, compute capability: 9.0\n';
-  const {device} = wayReport('cuda', result({log}), timed);
+  const {device} = apiReport('cuda', result({log}), timed);
   expect(device!.name).toBe('NVIDIA H100 80GB HBM3');
 });

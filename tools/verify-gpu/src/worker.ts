@@ -1,16 +1,16 @@
-/** The process that does a job on one way to the GPU, and sends what it finds. */
+/** The process that does a job on one API to the GPU, and sends what it finds. */
 import {makeBatch} from '@resbatchnorm/resnet';
+import {AbsentError} from '@resbatchnorm/tools-common/device';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {loadPaddedDigits} from './digits.js';
-import type {Job, Message} from './messages.js';
-import {caseName, normCases} from './norm_cases.js';
-import {checkNorm} from './norm_checks.js';
+import {type OpenApi, openApi} from './apis.js';
+import {caseName, checkNorm, normCases} from './norm_checks.js';
 import {equalTo} from './report.js';
+import {type Digits, loadPaddedDigits, makeModel} from './resnet_on_digits.js';
+import type {Job, Message} from './run_job.js';
 import {checkSaving} from './save_checks.js';
 import {measureStepTimes} from './step_times.js';
-import {makeModel, trainAndCheck} from './training_checks.js';
-import {AbsentError, type OpenWay, openWay} from './apis.js';
+import {trainAndCheck} from './training_checks.js';
 
 const full = {depth: 20, batchSize: 64, rounds: 30, warmUpRounds: 5};
 // A software device takes seconds for a step of it.
@@ -27,14 +27,14 @@ process.once('message', (job: Job) => {
 process.once('disconnect', () => process.exit());
 
 async function run(job: Job): Promise<void> {
-  const opened = await openWay(job.way, job.allowSoftware);
+  const opened = await openApi(job.api, job.allowSoftware);
   const {device, notMeasured} = opened;
   send({type: 'opened', device, notMeasured});
   if (job.kind === 'checks') await runChecks(job, opened);
   else await runTimings(job);
 }
 
-async function runChecks({steps, quick}: Job, {memory}: OpenWay): Promise<void> {
+async function runChecks({steps, quick}: Job, {memory}: OpenApi): Promise<void> {
   const tensorsBefore = tf.memory().numTensors;
   for (const normCase of normCases({quick})) {
     stage(`ResBatchNorm, ${caseName(normCase)}`);
@@ -75,10 +75,7 @@ async function runTimings({quick}: Job): Promise<void> {
   send({type: 'step times', stepTimes});
 }
 
-async function testImages(
-  {dataset, normalization}: Awaited<ReturnType<typeof loadPaddedDigits>>,
-  count: number,
-) {
+async function testImages({dataset, normalization}: Digits, count: number) {
   const indices = Array.from({length: count}, (_, i) => i);
   const {xs, ys} = makeBatch(dataset.test, indices, dataset, normalization);
   const images = (await xs.data()) as Float32Array;

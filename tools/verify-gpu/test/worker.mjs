@@ -1,14 +1,14 @@
 /* global setInterval */
-// Stands in for the worker: does what `job.way` says.
+// Stands in for the worker: does what `job.api` says.
 const check = {group: 'g', name: 'n', measured: 0, relation: '≤', limit: 1, passed: true};
 const device = {name: 'a device', isSoftware: false, versions: {}};
 
-process.once('message', ({way}) => {
+process.once('message', ({api}) => {
   console.log('written to stdout');
   console.error('written to stderr');
   process.send({type: 'opened', device, notMeasured: ['memory']});
   process.send({type: 'stage', text: 'checking'});
-  process.send({type: 'checks', checks: [check]}, () => endings[way]());
+  process.send({type: 'checks', checks: [check]}, () => endings[api]());
 });
 
 const sendAndExit = (message, code) => process.send(message, () => process.exit(code));

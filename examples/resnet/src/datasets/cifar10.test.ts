@@ -2,8 +2,7 @@ import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
-import {UsageError} from '../usage_error.js';
-import {loadCifar10} from './cifar10.js';
+import {DatasetError, loadCifar10} from './cifar10.js';
 
 const trainFiles = [1, 2, 3, 4, 5].map(i => `data_batch_${i}.bin`);
 
@@ -30,7 +29,7 @@ afterEach(() => rm(directory, {recursive: true}));
 
 const error = async () => {
   const reason = await loadCifar10(directory).catch(reason => reason);
-  expect(reason).toBeInstanceOf(UsageError);
+  expect(reason).toBeInstanceOf(DatasetError);
   expect(reason.message).not.toContain('\n');
   return reason.message as string;
 };

@@ -4,8 +4,8 @@
  */
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
+import {getSystemErrorMap} from 'node:util';
 
-import {reasonOf, UsageError} from '../usage_error.js';
 import {type ImageDataset, imageSize, type LabelledImages} from './image_dataset.js';
 
 const imageShape: [number, number, number] = [32, 32, 3];
@@ -15,10 +15,15 @@ const recordSize = 1 + imageSize(imageShape);
 const trainFiles = [1, 2, 3, 4, 5].map(i => `data_batch_${i}.bin`);
 const testFile = 'test_batch.bin';
 
+/** A file is missing or broken. */
+export class DatasetError extends Error {
+  override readonly name = 'DatasetError';
+}
+
 /**
  * Loads the six files of a folder.
  *
- * @throws UsageError that names the file if one is missing, has a wrong size or holds a
+ * @throws DatasetError that names the file if one is missing, has a wrong size or holds a
  *   label above 9.
  */
 export async function loadCifar10(directory: string): Promise<ImageDataset> {
@@ -39,17 +44,19 @@ async function readRecords(file: string): Promise<Buffer> {
   try {
     bytes = await readFile(file);
   } catch (error) {
-    throw new UsageError(`Cannot read CIFAR-10's ${file}: ${reasonOf(error)}`);
+    const {errno, message} = error as NodeJS.ErrnoException;
+    const [, reason = message] = getSystemErrorMap().get(errno ?? 0) ?? [];
+    throw new DatasetError(`Cannot read CIFAR-10's ${file}: ${reason}`, {cause: error});
   }
   if (bytes.length === 0 || bytes.length % recordSize !== 0) {
-    throw new UsageError(
+    throw new DatasetError(
       `${file} is not a whole number of CIFAR-10 records: expected a multiple of ` +
         `${recordSize} bytes, received ${bytes.length}.`,
     );
   }
   for (let at = 0; at < bytes.length; at += recordSize) {
     if (bytes[at] >= numClasses) {
-      throw new UsageError(
+      throw new DatasetError(
         `${file} is broken: expected labels from 0 to ${numClasses - 1}, received ` +
           `${bytes[at]} in record ${at / recordSize}.`,
       );

@@ -40,8 +40,7 @@ export const ACTIVATED_INFERENCE = 'ResBatchNormActivatedInference';
 /**
  * The moving statistics by name, and mean, variance, skipped → the next moving statistics, in
  * the order of the inputs, and the next skipped, a scalar that counts the batches that were
- * skipped as non-finite. The statistics are new tensors even where their values stay: that is
- * how a write is told from none.
+ * skipped as non-finite. What stays as it is may be the same data.
  */
 export const MOVING_STATISTICS = 'ResBatchNormMovingStatistics';
 

@@ -131,18 +131,19 @@ const movingStatistics: Kernels['movingStatistics'] = (
     variance: read(backend, inputs.variance),
   };
 
-  const isSkipped =
-    skipNonFinite && !(areFinite(batch.mean) && areFinite(batch.variance));
-  // New tensors even if the values stay: that is how a write is told from none.
+  if (skipNonFinite && !(areFinite(batch.mean) && areFinite(batch.variance))) {
+    const same = names.map(name => alias(backend, inputs[name]));
+    return [...same, oneMore(backend, skipped)];
+  }
   const next = names.map((name): TensorInfo => {
     const {shape} = inputs[name];
     const values = batch[followed[name]];
-    const moving = read(backend, inputs[name]).map((value, c) =>
-      isSkipped ? value : value * momentum + values[c] * (1 - momentum),
+    const moving = read(backend, inputs[name]).map(
+      (value, c) => value * momentum + values[c] * (1 - momentum),
     );
     return {dataId: backend.write(moving, shape, 'float32'), shape, dtype: 'float32'};
   });
-  return [...next, isSkipped ? oneMore(backend, skipped) : alias(backend, skipped)];
+  return [...next, alias(backend, skipped)];
 };
 
 function areFinite(values: Float32Array): boolean {

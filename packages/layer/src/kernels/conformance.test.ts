@@ -49,7 +49,7 @@ const cases: Case[] = [
   {shape: [2, 2, 1, 2, 2, 2, 3], axis: 6},
 ];
 
-const ends = fusedActivations.flatMap(activation =>
+const epilogues = fusedActivations.flatMap(activation =>
   [false, true].map(hasShortcut => ({activation, hasShortcut})),
 );
 
@@ -91,7 +91,11 @@ function upstreamOf({x}: Batch): Float32Array {
 }
 
 /** activation(norm + shortcut) in float64. */
-function ended(norm: Float64Array, shortcut: Float32Array | null, name: FusedActivation) {
+function withEpilogue(
+  norm: Float64Array,
+  shortcut: Float32Array | null,
+  name: FusedActivation,
+) {
   return norm.map((value, i) => clipped[name](value + (shortcut?.[i] ?? 0)));
 }
 
@@ -114,13 +118,13 @@ describe.each(cases)('shape $shape, axis $axis', normCase => {
       shortcut: hasShortcut ? tf.tensor(shortcut, shape) : null,
     }) satisfies BatchNormOptions;
 
-  test.each(ends)(
+  test.each(epilogues)(
     'training, $activation, shortcut $hasShortcut',
     async ({activation, hasShortcut}) => {
       const {x, gamma, beta} = tensorsOf(batch);
       const options = optionsOf(activation, hasShortcut);
       const {y, mean, variance} = batchNormTraining(x, gamma, beta, options);
-      const expected = ended(
+      const expected = withEpilogue(
         normalize(batch, statistics),
         hasShortcut ? shortcut : null,
         activation,
@@ -131,7 +135,7 @@ describe.each(cases)('shape $shape, axis $axis', normCase => {
     },
   );
 
-  test.each(ends)(
+  test.each(epilogues)(
     'gradients, $activation, shortcut $hasShortcut',
     async ({activation, hasShortcut}) => {
       const {x, gamma, beta} = tensorsOf(batch);
@@ -156,7 +160,7 @@ describe.each(cases)('shape $shape, axis $axis', normCase => {
     },
   );
 
-  test.each(ends)(
+  test.each(epilogues)(
     'inference, $activation, shortcut $hasShortcut',
     async ({activation, hasShortcut}) => {
       const {x, gamma, beta} = tensorsOf(batch);
@@ -169,7 +173,7 @@ describe.each(cases)('shape $shape, axis $axis', normCase => {
       const options = optionsOf(activation, hasShortcut);
       const [mean, variance] = [meanValues, varianceValues].map(v => tf.tensor1d(v));
       const y = batchNormInference(x, gamma, beta, mean, variance, options);
-      const expected = ended(
+      const expected = withEpilogue(
         normalize(batch, moving),
         hasShortcut ? shortcut : null,
         activation,
@@ -272,7 +276,7 @@ describe('the flag RES_BATCH_NORM_KERNELS', () => {
   });
 });
 
-test.each(ends)(
+test.each(epilogues)(
   'keeps nothing but its results: $activation, shortcut $hasShortcut',
   ({activation, hasShortcut}) => {
     const [x, shortcut] = [1, 2].map(() => tf.randomNormal([6, 4, 3]));

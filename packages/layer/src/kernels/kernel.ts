@@ -26,8 +26,8 @@ export const ACTIVATED_TRAINING = 'ResBatchNormActivatedTraining';
 
 /**
  * dy, x, gamma, mean, variance, y?, reserve0…2? → dx, dgamma, dbeta, dshortcut?: the gradient
- * of y alone. y is there unless the activation is linear. With dz = dy·activation′, which is
- * dshortcut and is asked for by `hasShortcut`, the rest is the gradient of the norm for dz.
+ * of y alone. y is there unless the activation is linear. dshortcut, there if `hasShortcut` is
+ * set, is dz = dy·activation′; dx, dgamma and dbeta are the gradient of the norm for dz.
  */
 export const TRAINING_GRAD = 'ResBatchNormTrainingGrad';
 
@@ -40,7 +40,7 @@ export const ACTIVATED_INFERENCE = 'ResBatchNormActivatedInference';
 /**
  * The moving statistics by name, and mean, variance, skipped → the next moving statistics, in
  * the order of the inputs, and the next skipped, a scalar that counts the batches that were
- * skipped as non-finite. What stays as it is may be the same data.
+ * skipped as non-finite. Where the values stay as they are, the data may be the same.
  */
 export const MOVING_STATISTICS = 'ResBatchNormMovingStatistics';
 
@@ -105,8 +105,8 @@ export const followed: Readonly<Record<string, 'mean' | 'variance'>> = {
 };
 
 /**
- * A kernel of one backend. For a case that it can't take it returns null, before it has made
- * anything; then the composed kernel runs.
+ * A kernel of one backend. In a case that it can't compute, it returns null before it has made
+ * anything, and the composed kernel runs.
  */
 export type Kernel<KernelInputs, Attrs> = (
   inputs: KernelInputs,

@@ -1,8 +1,8 @@
 /** Finds the kernel for the current backend and runs it. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {composedKernels} from './composed/kernels.js';
 import {cpuKernels} from './arrays/cpu.js';
+import {composedKernels} from './composed/kernels.js';
 import {kernelNames, type Kernel, type KernelName, type Kernels} from './kernel.js';
 import {tensorflowKernels} from './tensorflow/kernels.js';
 import {wasmKernels} from './wasm/kernels.js';

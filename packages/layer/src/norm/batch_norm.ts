@@ -122,7 +122,7 @@ function normalize(
 }
 
 /**
- * Throws a ValueError unless the axis is one of x's, all that is per channel has a value a
+ * Throws a ValueError unless the axis is one of x's, what is per channel has one value a
  * channel, and the shortcut and the activation can be used.
  */
 function checkInputs(

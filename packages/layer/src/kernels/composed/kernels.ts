@@ -1,7 +1,7 @@
 /**
- * The kernels out of TensorFlow.js's own ops, for every backend that has none of its own, and
- * for what the others leave to them. Ops called inside a kernel are not recorded on the
- * gradient tape.
+ * The kernels out of TensorFlow.js's own ops, for every backend that nobody wrote kernels for,
+ * and for the cases that such kernels leave to them. Ops that are called inside a kernel are not
+ * recorded on the gradient tape.
  */
 import * as tf from '@tensorflow/tfjs-core';
 

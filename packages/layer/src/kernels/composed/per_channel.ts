@@ -1,4 +1,4 @@
-/** Reductions over all that is not the channel, and the shapes that broadcast over it. */
+/** Reductions over all axes but that of the channels, and the shapes that broadcast over them. */
 import * as tf from '@tensorflow/tfjs-core';
 
 import {channelView} from '../channel_view.js';

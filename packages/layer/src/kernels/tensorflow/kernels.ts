@@ -79,14 +79,14 @@ const inference: Kernels['inference'] = (inputs, attrs, kernelBackend) => {
   });
 };
 
-/** A mean of so many standard deviations makes an error of 1e-6 of one. */
+/** A mean of this many standard deviations makes an error of 1e-6 of one. */
 const MAX_RATIO = 8;
 
 /**
  * Whether the mean is large against the standard deviation. TensorFlow's ops round the mean to
- * float32, and what that is off by is then part of all that they return. So, on the CPU, where
- * to look at the statistics costs next to nothing, such a batch is normalized again with its
- * mean subtracted, and the reserve is that shift and the mean of what is left.
+ * float32, and the rounding error is in everything they return. On the CPU it costs next to
+ * nothing to look at the statistics, so there such a batch is normalized again with its mean
+ * subtracted. The reserve is then that shift and the mean of what is left.
  */
 function isFarFromZero(
   backend: TensorFlowBackend,
@@ -114,8 +114,8 @@ function shifted(
 }
 
 /**
- * On the CPU, in plain JavaScript, which takes less time than two ops would. On a GPU, to read
- * the statistics is to wait for all that it was asked for before, so the composed kernel runs.
+ * On the CPU, in plain JavaScript, which takes less time than two ops would. On a GPU, reading
+ * the statistics would wait for all its work to be done, so the composed kernel runs.
  */
 const movingStatistics: Kernels['movingStatistics'] = (
   inputs,

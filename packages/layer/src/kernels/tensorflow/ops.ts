@@ -46,7 +46,7 @@ export interface TensorFlowBackend {
   incRef(dataId: DataId): void;
 }
 
-/** The values of a float32 tensor. On a GPU it waits for all that was asked of it before. */
+/** The values of a float32 tensor. On a GPU this waits for all its work to be done. */
 export function read(backend: TensorFlowBackend, {dataId}: TensorInfo): Float32Array {
   return backend.readSync(dataId) as Float32Array;
 }

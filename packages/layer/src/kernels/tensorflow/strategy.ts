@@ -22,7 +22,7 @@ const MAX_COUNT_IF_NARROW = 1 << 13;
 /** Rows of so few channels leave the vector units empty: split, [40000, 2] took 0.7 the time. */
 const VERY_NARROW = 4;
 
-/** Once split, a row has at least so many values, and a column about so many at most. */
+/** How many values a row has at least once it is split, and a column at most, about. */
 const SPLIT_WIDTH = 256;
 const SPLIT_COUNT = 4096;
 

@@ -42,7 +42,7 @@ export interface Runner {
   packed(tensor: TensorInfo, shape: number[]): TensorInfo;
 }
 
-/** Disposes all that `compute` makes but the tensors that it returns. */
+/** Runs `compute`, and disposes the tensors that it makes and does not return. */
 export function withRunner(
   backend: unknown,
   compute: (runner: Runner) => TensorInfo[],

@@ -79,7 +79,7 @@ const sum = `
   }
 `;
 
-/** So that they fit into a texture of two columns, which some devices have no longer. */
+/** So that they fit into a texture of two columns on every device. */
 const MAX_BLOCKS = LEAST_TEXTURE_SIZE / 2;
 
 /** The sums of each block: texel (pair of channels, block) has the first and the second sum. */

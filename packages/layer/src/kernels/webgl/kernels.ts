@@ -172,7 +172,7 @@ const trainingGrad: Kernels['trainingGrad'] = (inputs, attrs, backend) => {
           code: dzOfDy,
         })
       : null;
-    // Where dz is no output it is never written.
+    // Where dz is not an output it is never written.
     const values: LaneInputs['values'] = dz ? {x, dz} : {x, ...upstream};
     const dzLanes = dz ? 'dzLanes' : dzOfDy;
 

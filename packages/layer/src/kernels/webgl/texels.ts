@@ -143,7 +143,7 @@ export function perChannelLanes(
 }
 
 /**
- * GLSL for where a texel of a list is in a texture that is so many texels wide; x is also
+ * GLSL for where a texel of a list is in a texture that is `width` texels wide; x is also
  * `index % width`, and y `index / width`. Integers are slow to divide, on GPUs too.
  */
 export const place = `

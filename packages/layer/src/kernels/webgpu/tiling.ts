@@ -50,7 +50,7 @@ const MAX_WORKGROUPS_PER_DIMENSION = 65535;
 /** For programs that compute something of each value, and for reductions. */
 export type Tilings = Record<keyof typeof MIN_VALUES_PER_THREAD, Tiling>;
 
-/** Null if an input is none that a program can be given, or x more than it can go over. */
+/** Null if a program can't be given one of the inputs, or can't go over all of x. */
 export function tile(
   backend: KernelBackend,
   inputs: {x: TensorInfo},
@@ -139,8 +139,8 @@ export function tilingCode(tiling: Tiling): string {
     struct Thread {
       channel: i32,
       lane: i32,
-      // It goes over the values first, first + LANES, … before end: none if there is no such
-      // channel.
+      // It goes over the values first, first + LANES, … before end. There are none where there
+      // is no such channel.
       first: i32,
       end: i32,
     }

@@ -15,7 +15,7 @@ const root = path.dirname(import.meta.dirname);
 
 /** Text that must be in a bundle of nothing but `import 'package'`. */
 const registered = {
-  '@resbatchnorm/layer': ['registerClass(ResBatchNorm)', 'ResBatchNormTrainingGrad'],
+  '@resbatchnorm/layer': ['registerClass(ResBatchNorm)', 'registerGradient('],
   '@resbatchnorm/wasm-training': ['Conv2DBackpropFilter'],
 };
 

@@ -11,6 +11,8 @@ import {isBatchNorm, resBatchNorms, SEQUENTIAL, type Layer} from './batch_norms.
 import {ValueError} from './errors.js';
 
 type Model = tfl.LayersModel;
+/** A model that a Sequential may have made for itself. */
+type SequentialPart = Model & {[SEQUENTIAL]?: Model};
 
 /** Says, also to a second copy of this module, that the classes are wrapped already. */
 const HOOKED = Symbol.for('@resbatchnorm/layer/model_hooks');
@@ -62,28 +64,42 @@ function hookSequential(sequential: tfl.Sequential): void {
     } finally {
       isSequentialBuilding = wasBuilding;
     }
-    const {model} = this as unknown as {model: Model & {[SEQUENTIAL]?: Model}};
+    const {model} = this as unknown as {model: SequentialPart};
     model[SEQUENTIAL] = this;
   };
 }
 
 /**
- * In the model that a Sequential makes for itself, a model that came first is taken apart: its
- * layers are among the others, and train even if it is frozen. With a ResBatchNorm in it, its
- * weights are those of the Sequential.
+ * The weights of a model with a ResBatchNorm, each once, are sorted as in Keras 3: those of a
+ * norm that trains are among the trainable ones of every model around it that is not frozen
+ * itself, whatever is frozen in between. tfjs-layers leaves them out there; lists the weights of
+ * a shared layer once for each model that it is in; and in the model that a Sequential makes for
+ * itself takes apart a model that came first, whose layers train then even if it is frozen.
  */
 function hookTrainedWeights(container: Model): void {
-  for (const name of ['trainableWeights', 'nonTrainableWeights'] as const) {
-    const {get} = Object.getOwnPropertyDescriptor(container, name)!;
-    Object.defineProperty(container, name, {
-      configurable: true,
-      get(this: Model & {[SEQUENTIAL]?: Model}) {
-        const sequential = this[SEQUENTIAL];
-        const isTold = sequential !== undefined && resBatchNorms(sequential).length > 0;
-        return get!.call(isTold ? sequential : this);
-      },
-    });
-  }
+  const getter = (name: 'trainableWeights' | 'nonTrainableWeights') =>
+    Object.getOwnPropertyDescriptor(container, name)!.get!;
+  const getTrainable = getter('trainableWeights');
+  const getNonTrainable = getter('nonTrainableWeights');
+  const define = (name: string, get: (this: SequentialPart) => tfl.LayerVariable[]) =>
+    Object.defineProperty(container, name, {configurable: true, get});
+  define('trainableWeights', function () {
+    const model = this[SEQUENTIAL] ?? this;
+    const norms = resBatchNorms(model);
+    if (norms.length === 0) return getTrainable.call(this);
+    if (!model.trainable) return [];
+    const thawed = norms.flatMap(norm => norm.trainableWeights);
+    const listed = new Set<tfl.LayerVariable>(getNonTrainable.call(model));
+    const trainable: tfl.LayerVariable[] = getTrainable.call(model);
+    return [...new Set([...trainable, ...thawed.filter(weight => listed.has(weight))])];
+  });
+  define('nonTrainableWeights', function () {
+    const model = this[SEQUENTIAL] ?? this;
+    if (resBatchNorms(model).length === 0) return getNonTrainable.call(this);
+    const trainable = new Set(model.trainableWeights);
+    const weights: tfl.LayerVariable[] = getNonTrainable.call(model);
+    return [...new Set(weights)].filter(weight => !trainable.has(weight));
+  });
 }
 
 function hookLoadWeights(container: Model): void {

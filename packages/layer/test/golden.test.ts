@@ -53,7 +53,7 @@ interface GoldenFile {
 
 const folder = join(__dirname, '../../../testing/golden');
 const files = readdirSync(folder)
-  .filter(name => name.endsWith('.json'))
+  .filter(name => name.endsWith('.json') && name !== 'keras3_freezing.json')
   .map(name => JSON.parse(readFileSync(join(folder, name), 'utf8')) as GoldenFile);
 
 const tensorOf = (values: Values, shape: number[]) =>

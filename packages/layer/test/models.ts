@@ -38,10 +38,11 @@ export class Holder extends tfl.layers.Layer {
   }
 }
 
-/** tfjs-layers exports this class as a type only. */
+/** tfjs-layers exports neither this class nor its type. */
+type RNNCell = Exclude<Parameters<typeof tfl.layers.rnn>[0]['cell'], unknown[] | undefined>;
 const RNNCell = Object.getPrototypeOf(
   tfl.layers.simpleRNNCell({units: 1, name: 'any'}).constructor,
-) as abstract new (args: object) => tfl.RNNCell;
+) as abstract new (args: object) => RNNCell;
 
 /** A recurrent cell of the user's own, whose only layer is a norm. */
 export class NormCell extends RNNCell {

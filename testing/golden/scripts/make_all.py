@@ -10,5 +10,5 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-for script in ['tf1.py', 'contrib.py', 'tf_layers.py', 'keras3.py', 'pytorch.py']:
+for script in ['tf1.py', 'contrib.py', 'tf_layers.py', 'keras3.py', 'keras3_freezing.py', 'pytorch.py']:
     subprocess.run([sys.executable, HERE / script], check=True)

@@ -1,10 +1,9 @@
 /** Which batch norms of a model the callbacks watch, and which of them count as frozen. */
 import {ResBatchNorm} from '@resbatchnorm/layer';
 import {isTrained} from '@resbatchnorm/layer/introspection';
-import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {builtIn, denseModel, encoder, kinds, resBatchNorm} from '../test/models';
+import {Block, builtIn, denseModel, encoder, kinds, resBatchNorm} from '../test/models';
 import type {Layer} from '../test/models';
 import {watchedBatchNorms} from './arguments';
 
@@ -18,25 +17,6 @@ function paths(model: tfl.LayersModel): string[] {
 
 function frozen(model: tfl.LayersModel): boolean[] {
   return find(model).map(norm => !isTrained(norm));
-}
-
-/** A layer of a user's own, with another inside, and a reference to something outside. */
-class Block extends tfl.layers.Layer {
-  static className = 'Block';
-  outside?: Layer;
-
-  constructor(private readonly norms: Layer[]) {
-    super({name: 'block'});
-  }
-
-  override build(inputShape: tfl.Shape): void {
-    for (const norm of this.norms) norm.build(inputShape);
-    super.build(inputShape);
-  }
-
-  override call(x: tf.Tensor, kwargs: object): tf.Tensor {
-    return this.norms.reduce((y, norm) => norm.apply(y, kwargs) as tf.Tensor, x);
-  }
 }
 
 describe.each(kinds)('%s is found', (_className, norm) => {

@@ -31,6 +31,34 @@ export function encoder(name: string, ...inner: Layer[]): tfl.LayersModel {
   return tfl.model({inputs: input, outputs: output, name});
 }
 
+/** A layer of a user's own, with others inside, and a reference to something outside. */
+export class Block extends tfl.layers.Layer {
+  static className = 'Block';
+  outside?: Layer;
+
+  /** @param mode That of the layers inside: of the call, or the user's mistake, inference. */
+  constructor(
+    private readonly norms: Layer[],
+    private readonly mode: 'of the call' | 'inference' = 'of the call',
+  ) {
+    super({name: 'block'});
+  }
+
+  override build(inputShape: tfl.Shape): void {
+    for (const norm of this.norms) norm.build(inputShape);
+    super.build(inputShape);
+  }
+
+  override call(x: tf.Tensor, kwargs: object): tf.Tensor {
+    const modeKwargs = this.mode === 'of the call' ? kwargs : {};
+    return this.norms.reduce((y, norm) => norm.apply(y, modeKwargs) as tf.Tensor, x);
+  }
+
+  override get trainableWeights(): tfl.LayerVariable[] {
+    return this.trainable ? this.norms.flatMap(norm => norm.trainableWeights) : [];
+  }
+}
+
 export function compile<M extends tfl.LayersModel>(model: M): M {
   model.compile({loss: 'meanSquaredError', optimizer: 'sgd'});
   return model;

@@ -49,8 +49,8 @@ type Snapshots = Map<LayerRecord, LayerSnapshot>;
  * - never called in training mode in this step
  * - trained in inference mode: gamma or beta were written, and no update op was made
  * - thawed after compile: `fit` trains what was trainable when the model was compiled
- * - thawed in a frozen model: its statistics are updated, gamma and beta not trained, as
- *   tfjs-layers trains nothing inside of a frozen model. A warning, once a training
+ * - thawed in a frozen layer: its statistics are updated, and gamma and beta not trained, as
+ *   the layer that holds it does not give them to the optimizer. A warning, once a training
  * - collected and not run: made inside `collectUpdateOps`, without `run()` afterwards
  * - at the end of an epoch: moving statistics that are NaN or infinite, a negative moving
  *   variance, and updates that were skipped because the batch's statistics were not finite.

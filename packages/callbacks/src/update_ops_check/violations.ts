@@ -11,7 +11,7 @@ export type ViolationReason =
   | 'never called'
   | 'trained in inference mode'
   | 'thawed after compile'
-  | 'thawed in a frozen model'
+  | 'thawed in a frozen layer'
   | 'collected and not run'
   | 'skipped as non-finite'
   | 'non-finite statistics'
@@ -96,11 +96,11 @@ export function thawedAfterCompile(): Finding {
   );
 }
 
-/** A warning: some prefer to let the statistics alone follow the batches. */
+/** A warning, as the statistics may be meant to follow the batches by themselves. */
 export function thawedInFrozen({name}: Layer): Finding {
   return {
     ...error(
-      'thawed in a frozen model',
+      'thawed in a frozen layer',
       `its moving statistics are updated, and gamma and beta not trained: '${name}' around ` +
         `it has trainable = false. Set trainable = true on '${name}' and then false on what ` +
         'in it is to stay as it is, or freeze this layer, too',

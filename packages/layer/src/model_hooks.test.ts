@@ -2,6 +2,7 @@ import {normalValues} from '@resbatchnorm/testing/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {Holder, functional, on} from '../test/models.js';
 import {ResBatchNorm, resBatchNorm} from './index.js';
 
 const x = () => tf.tensor(normalValues(32, {mean: 3}), [8, 4]);
@@ -118,4 +119,157 @@ test('models without a ResBatchNorm do as before', () => {
   expect(model.trainable).toBe(false);
   expect(model.layers[0].trainable).toBe(true);
   expect(model.trainableWeights).toHaveLength(0);
+});
+
+describe('what is listed agrees with trainable', () => {
+  const around = (layer: tfl.layers.Layer) => functional([4], y => on(layer, y));
+  const counts = ({trainableWeights, nonTrainableWeights, weights}: tfl.layers.Layer) => [
+    trainableWeights.length,
+    nonTrainableWeights.length,
+    weights.length,
+  ];
+
+  test.each<[string, (norm: ResBatchNorm) => tfl.LayersModel]>([
+    ['a nested model', norm => around(around(norm))],
+    ['a model nested twice', norm => around(around(around(norm)))],
+    [
+      'a Sequential around a model',
+      norm => tfl.sequential({layers: [around(norm), tfl.layers.dense({units: 4})]}),
+    ],
+    [
+      'a time-distributed model',
+      norm =>
+        functional([2, 4], y => on(tfl.layers.timeDistributed({layer: around(norm)}), y)),
+    ],
+  ])('in %s that is frozen', async (_name, make) => {
+    const layer = resBatchNorm();
+    const model = make(layer);
+    const all = model.weights.length;
+    model.trainable = false;
+    expect(counts(layer)).toEqual([0, 4, 4]);
+    expect(counts(model)).toEqual([0, all, all]);
+    expect(layer.getWeights()).toHaveLength(4);
+    expect(layer.countParams()).toBe(16);
+    model.setWeights(model.getWeights());
+    const saved = await model.save(
+      tf.io.withSaveHandler(async artifacts => {
+        const specs = artifacts.weightSpecs!.map(({name}) => name);
+        expect(new Set(specs).size).toBe(specs.length);
+        const loaded = await tfl.loadLayersModel(tf.io.fromMemory(artifacts));
+        expect(loaded.weights).toHaveLength(all);
+        loaded.dispose();
+        return {modelArtifactsInfo: {dateSaved: new Date(), modelTopologyType: 'JSON'}};
+      }),
+    );
+    expect(saved.errors).toBeUndefined();
+    expect(() => model.dispose()).not.toThrow();
+  });
+
+  test('thawed again in a model that was frozen: all of the layer', () => {
+    const layer = resBatchNorm();
+    const model = around(layer);
+    model.trainable = false;
+    layer.trainable = true;
+    expect(layer.trainable).toBe(true);
+    expect(counts(layer)).toEqual([2, 2, 4]);
+    // The model that is frozen itself trains nothing; one around it trains the layer.
+    expect(counts(model)).toEqual([0, 4, 4]);
+    expect(counts(around(model))).toEqual([2, 2, 4]);
+  });
+
+  test('frozen before it is built: the variables themselves', () => {
+    const layer = resBatchNorm({trainable: false});
+    const loss = () =>
+      tf.sum(layer.apply(x(), {training: true}) as tf.Tensor) as tf.Scalar;
+    const free = tf.variable(tf.scalar(1));
+    const {grads} = tf.variableGrads(() => tf.mul(loss(), free) as tf.Scalar);
+    expect(Object.keys(grads)).toEqual([free.name]);
+  });
+
+  test.each(['first', 'later'])(
+    'in a frozen model that is %s in a Sequential, also when that is built anew',
+    async place => {
+      const layer = resBatchNorm();
+      const backbone = around(layer);
+      backbone.trainable = false;
+      const dense = () => tfl.layers.dense({units: 4, inputShape: [4]});
+      const layers = place === 'first' ? [backbone] : [dense(), backbone];
+      const model = tfl.sequential({layers: [...layers, dense()]});
+      model.add(dense());
+      model.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
+      const before = layer.getWeights().map(weight => String(weight.dataSync()));
+      await model.fit(x(), x(), {verbose: 0});
+      const after = layer.getWeights().map(weight => String(weight.dataSync()));
+      expect(after).toEqual(before);
+      expect(model.getWeights()).toHaveLength(model.weights.length);
+    },
+  );
+
+  test('a layer frozen by itself stays so when its Sequential is built anew', () => {
+    const layer = resBatchNorm({inputShape: [4]});
+    const model = tfl.sequential({layers: [layer]});
+    layer.trainable = false;
+    model.add(tfl.layers.dense({units: 1}));
+    model.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
+    expect(layer.trainable).toBe(false);
+    expect(layer.weights.slice(0, 2).every(weight => !weight.trainable)).toBe(true);
+  });
+
+  test('in a new model from the inputs of a frozen backbone to a head behind it', () => {
+    const layer = resBatchNorm();
+    const backbone = around(around(layer));
+    backbone.trainable = false;
+    const output = on(tfl.layers.dense({units: 1}), backbone.outputs[0]);
+    const model = tfl.model({inputs: backbone.inputs, outputs: output});
+    expect(counts(model)).toEqual([2, 4, 6]);
+  });
+
+  test('freezing goes by the models, not by their names', () => {
+    const [a, b] = [resBatchNorm({inputShape: [4]}), resBatchNorm({inputShape: [4]})];
+    const sequential = tfl.sequential({name: 'net', layers: [a]});
+    const other = tfl.sequential({name: 'net_model', layers: [b]});
+    sequential.trainable = false;
+    other.trainable = false;
+    other.trainable = true;
+    expect([a.trainable, b.trainable]).toEqual([false, true]);
+    sequential.name = 'renamed';
+    sequential.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
+    expect(a.trainable).toBe(false);
+    sequential.trainable = true;
+    sequential.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
+    expect(a.trainable).toBe(true);
+  });
+
+  test('a layer that two inner models share: each weight once', () => {
+    const layer = resBatchNorm();
+    const input = tfl.input({shape: [4]});
+    const model = tfl.model({
+      inputs: input,
+      outputs: on(around(layer), on(around(layer), input)),
+    });
+    expect(counts(model)).toEqual([2, 2, 4]);
+    expect(model.countParams()).toBe(16);
+    model.trainable = false;
+    expect(counts(model)).toEqual([0, 4, 4]);
+  });
+
+  test("in a layer of the user's own that is frozen", async () => {
+    const layer = resBatchNorm();
+    const holder = new Holder(new Map([['deep', [layer]]]));
+    const model = around(holder);
+    model.trainable = false;
+    expect(layer.trainable).toBe(false);
+    expect(updated(around(layer), layer)).toEqual([false]);
+  });
+});
+
+test("weights that a layer of the user's own does not list are said to be missing", () => {
+  const layer = resBatchNorm({name: 'bn'});
+  layer.build([null, 4]);
+  const model = functional([4], y => on(new Holder(layer, 'block'), y));
+  expect(() => model.loadWeights({})).toThrow(
+    "moving_mean is not among the weights of the layer that holds 'bn', and so is neither " +
+      'saved nor loaded',
+  );
+  expect(() => model.loadWeights({}, false)).not.toThrow();
 });

@@ -7,7 +7,13 @@
 import type {NamedTensorMap, Tensor} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {isBatchNorm, resBatchNorms, SEQUENTIAL, type Layer} from './batch_norms.js';
+import {
+  isBatchNorm,
+  resBatchNorms,
+  SEQUENTIAL,
+  weightName,
+  type Layer,
+} from './batch_norms.js';
 import {ValueError} from './errors.js';
 
 type Model = tfl.LayersModel;
@@ -168,8 +174,8 @@ function byVariableName(weights: NamedTensorMap): Map<string, Tensor> {
 }
 
 function statisticsOf(layer: Layer): tfl.LayerVariable[] {
-  return layer.weights.filter(({originalName}) =>
-    /\/(moving_|renorm_|num_batches_tracked)[^/]*$/.test(originalName),
+  return layer.weights.filter(weight =>
+    /^(moving_|renorm_|num_batches_tracked)/.test(weightName(weight)),
   );
 }
 

@@ -179,6 +179,7 @@ describe('what is listed agrees with trainable', () => {
 
   test('frozen before it is built: the variables themselves', () => {
     const layer = resBatchNorm({trainable: false});
+    layer.build([null, 4]);
     const loss = () =>
       tf.sum(layer.apply(x(), {training: true}) as tf.Tensor) as tf.Scalar;
     const free = tf.variable(tf.scalar(1));
@@ -232,9 +233,9 @@ describe('what is listed agrees with trainable', () => {
     other.trainable = false;
     other.trainable = true;
     expect([a.trainable, b.trainable]).toEqual([false, true]);
-    sequential.name = 'renamed';
     sequential.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
     expect(a.trainable).toBe(false);
+    sequential.name = 'renamed';
     sequential.trainable = true;
     sequential.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
     expect(a.trainable).toBe(true);

@@ -4,9 +4,8 @@ import {availableParallelism, cpus, totalmem} from 'node:os';
 import {join} from 'node:path';
 
 import {checkWritable} from '@resbatchnorm/tools-common/command_line';
-import {toJson} from '@resbatchnorm/tools-common/report';
+import {Progress, toJson} from '@resbatchnorm/tools-common/report';
 import {version_core} from '@tensorflow/tfjs-core';
-import ora from 'ora';
 
 import {chartOf} from './chart.js';
 import {Libraries} from './libraries.js';
@@ -22,9 +21,9 @@ export async function run(options: Options): Promise<'done' | 'failed'> {
   const files = {json: join(out, 'bench.json'), svg: join(out, 'bench.svg')};
   await checkWritable(out, {folder: out, files: Object.values(files)});
   setThreads();
-  const spinner = ora({discardStdin: false});
-  const report = await measure(options, stage => spinner.start(stage));
-  spinner.stop();
+  const progress = new Progress(process.stderr);
+  const report = await measure(options, stage => progress.show(stage));
+  progress.clear();
   const json = toJson(report);
   await writeFile(files.json, json);
   const chart = await chartOf(report);

@@ -36,11 +36,38 @@ export function isResBatchNorm(layer: Layer): layer is Layer & UpdateCounts {
 
 /** Whether it is a tf.layers.batchNormalization or of a subclass of it. */
 export function isBuiltInBatchNorm(layer: Layer): boolean {
-  let ancestor = layer.constructor as {className?: string} | null;
-  for (; ancestor !== null; ancestor = Object.getPrototypeOf(ancestor)) {
-    if (ancestor.className === 'BatchNormalization') return true;
-  }
-  return false;
+  return classesOf(layer).some(({className}) => className === 'BatchNormalization');
+}
+
+/**
+ * Whether a batch norm is of a subclass that calls itself otherwise, so that what it computes
+ * is not known.
+ */
+export function isCalledOtherwise(layer: Layer): boolean {
+  const classes = classesOf(layer);
+  const names = ['ResBatchNorm', 'BatchNormalization'];
+  const base = classes.findIndex(
+    ({className}, i) =>
+      names.includes(className!) && classes[i + 1]?.className !== className,
+  );
+  return classes
+    .slice(0, Math.max(base, 0))
+    .some(({prototype}) =>
+      ['call', 'apply'].some(method => Object.hasOwn(prototype, method)),
+    );
+}
+
+interface LayerClass {
+  className?: string;
+  prototype: object;
+}
+
+/** The class of a layer and those that it extends, from it upwards. */
+function classesOf(layer: Layer): LayerClass[] {
+  const classes: LayerClass[] = [];
+  let next = layer.constructor as unknown as LayerClass | null;
+  for (; next !== null; next = Object.getPrototypeOf(next)) classes.push(next);
+  return classes;
 }
 
 export function isBatchNorm(layer: Layer): boolean {

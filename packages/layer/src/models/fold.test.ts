@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {resBatchNorm} from '../index.js';
+import {ResBatchNorm, resBatchNorm} from '../index.js';
 import {batchNorms} from '../batch_norms.js';
 import {foldBatchNorm, type FoldedModel} from './fold.js';
 import {expectSamePredictions, setWeights} from '../../test/models.js';
@@ -226,4 +226,23 @@ test('renorm and cumulative statistics fold as well', async () => {
     const dense = layers.dense({units: 3, inputShape: [4]});
     await expectAllFolded(sequential(dense, bn(args)));
   }
+});
+
+test('a subclass folds, unless it has a call of its own', async () => {
+  class Renamed extends ResBatchNorm {
+    static override readonly className = 'Renamed' as 'ResBatchNorm';
+  }
+  class Doubled extends ResBatchNorm {
+    static override readonly className = 'Doubled' as 'ResBatchNorm';
+
+    override call(x: tf.Tensor, kwargs: object) {
+      return tf.mul(super.call(x, kwargs), 2);
+    }
+  }
+  for (const own of [Renamed, Doubled]) tf.serialization.registerClass(own);
+  const dense = () => layers.dense({units: 3, inputShape: [4]});
+  await expectAllFolded(sequential(dense(), new Renamed()));
+  const {kept} = await foldBatchNorm(sequential(dense(), new Doubled({name: 'bn'})));
+  const reason = 'its class, Doubled, computes something of its own';
+  expect(kept).toEqual([{layer: 'bn', reason}]);
 });

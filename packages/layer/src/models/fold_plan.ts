@@ -3,7 +3,7 @@ import type {serialization} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {channelAxis} from '../kernels/channel_view.js';
-import {isBatchNorm, type Layer} from '../batch_norms.js';
+import {isBatchNorm, isCalledOtherwise, type Layer} from '../batch_norms.js';
 import {channelAxisOf, foldableOf, misplacesBias, padsZeros} from './foldable_layers.js';
 import type {Edge, Graph, Op} from './graph.js';
 import {graphsOf, timeDistributedLayer, unreachable} from './rebuild.js';
@@ -109,6 +109,9 @@ class GraphPlanner {
   private whyNever({layer}: Op): string | null {
     if (layer!.getConfig().trackMovingStatistics === false) {
       return 'it has no moving statistics';
+    }
+    if (isCalledOtherwise(layer!)) {
+      return `its class, ${layer!.getClassName()}, computes something of its own`;
     }
     return this.whyShared(layer!);
   }

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {ValueError} from '../errors.js';
-import {batchNorms, type Layer} from '../batch_norms.js';
+import {batchNorms, isResBatchNorm, type Layer} from '../batch_norms.js';
 import {copyLayer, copyWeights} from './copy_layer.js';
 import {buildModel, readGraph, type Graph, type Op} from './graph.js';
 
@@ -60,6 +60,12 @@ export class Rebuild {
       tf.tidy(() => {
         for (const setWeights of this.weightSetters) setWeights();
       });
+      // Freezing the copies of models froze those of norms, of which some were thawed again.
+      for (const [layer, copy] of this.copies) {
+        if (isResBatchNorm(layer) && isResBatchNorm(copy)) {
+          copy.trainable = layer.trainable;
+        }
+      }
       return model;
     } catch (error) {
       for (const layer of this.made) {

@@ -206,3 +206,43 @@ test('a model without a batch norm to replace is copied', async () => {
   const model = tfl.sequential({layers: [layers.dense({units: 2, inputShape: [4]})]});
   await expectSamePredictions(replaceBatchNorm(model, {to: 'ResBatchNorm'}), model);
 });
+
+test('a norm that was thawed in a frozen model is so in the copy', () => {
+  const [thawed, frozen] = [resBatchNorm({inputShape: [4]}), resBatchNorm()];
+  const builtIn = layers.batchNormalization();
+  const model = tfl.sequential({layers: [thawed, frozen, builtIn]});
+  model.trainable = false;
+  thawed.trainable = true;
+  const replaced = replaceBatchNorm(model, {to: 'ResBatchNorm'});
+  expect(replaced.trainable).toBe(false);
+  expect(replaced.layers.map(layer => layer.trainable)).toEqual([true, false, false]);
+});
+
+test.each(['ResBatchNorm', 'BatchNormalization'] as const)(
+  'a subclass is replaced by %s, unless it has a call of its own',
+  async to => {
+    const args = {inputShape: [4], name: 'bn'};
+    const plain =
+      to === 'ResBatchNorm' ? layers.batchNormalization(args) : resBatchNorm(args);
+    const base = plain.constructor as new (args: object) => tfl.layers.Layer;
+    class Renamed extends base {
+      static className = 'Renamed';
+    }
+    class Doubled extends base {
+      static className = 'Doubled';
+
+      override call(x: tf.Tensor, kwargs: object) {
+        return tf.mul(super.call(x, kwargs) as tf.Tensor, 2);
+      }
+    }
+    const renamed = tfl.sequential({layers: [new Renamed(args)]});
+    setWeights(renamed);
+    const replaced = replaceBatchNorm(renamed, {to});
+    expect(replaced.layers[0].getClassName()).toBe(to);
+    await expectSamePredictions(replaced, renamed);
+    const doubled = tfl.sequential({layers: [new Doubled(args)]});
+    expect(() => replaceBatchNorm(doubled, {to})).toThrow(
+      "'bn': its class, Doubled, computes something of its own",
+    );
+  },
+);

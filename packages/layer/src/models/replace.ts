@@ -5,6 +5,7 @@ import {isMaskedInGraph} from '../call.js';
 import {describe, ValueError} from '../errors.js';
 import {
   isBuiltInBatchNorm,
+  isCalledOtherwise,
   isResBatchNorm,
   setWeightsByName,
   weightsByName,
@@ -52,8 +53,8 @@ export interface ReplaceBatchNormOptions {
  *     The message lists all that can't be replaced, and why: a ResBatchNorm without moving
  *     statistics, one of rank over 4 whose input has more than one unknown size, one that
  *     needs Permute or Reshape and is given a mask, which these would drop, a batch norm
- *     in a layer other than a model or TimeDistributed, and a built-in with an argument that
- *     ResBatchNorm refuses.
+ *     in a layer other than a model or TimeDistributed, one of a subclass with a call of its
+ *     own, and a built-in with an argument that ResBatchNorm refuses.
  */
 export function replaceBatchNorm(model: Model, options: ReplaceBatchNormOptions): Model {
   checkModel('replaceBatchNorm', model);
@@ -108,8 +109,9 @@ function faultsOf(
     for (const op of ops) {
       const norm = normOf(op);
       if (!isReplaced(norm)) continue;
-      const why =
-        to === 'ResBatchNorm'
+      const why = isCalledOtherwise(norm)
+        ? `its class, ${norm.getClassName()}, computes something of its own`
+        : to === 'ResBatchNorm'
           ? whyRefused(norm)
           : whyNoEquivalent(norm.getConfig(), inputShape(op), isMaskedInGraph(op.layer!));
       if (why !== null) faults.set(norm, why);

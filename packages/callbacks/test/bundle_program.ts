@@ -13,7 +13,7 @@ export function bundleProgram(source: string, program: string): void {
     '--ignore-annotations',
     '--platform=node',
     '--log-level=error',
-    `--tsconfig=${join(root, 'testing/tsconfig.json')}`,
+    `--tsconfig=${join(root, 'tsconfig.json')}`,
     `--outfile=${program}`,
   ]);
 }

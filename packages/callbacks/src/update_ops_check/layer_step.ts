@@ -116,24 +116,19 @@ function findingsOfUpdated({norm, weights, before, after, fitted}: LayerStep): F
   if (writtenOf(before.affine, after.affine) > 0) return [];
   const holder = frozenHolder(norm);
   if (holder !== undefined) return [thawedInFrozen(holder)];
-  const isThawed =
-    fitted && weights.affine.some(weight => isThawedIn(fitted, norm, weight));
+  const isThawed = fitted && weights.affine.some(weight => isThawedIn(fitted, weight));
   return isThawed ? [thawedAfterCompile()] : [];
 }
 
 /** Whether `fit` leaves a weight out, because it was frozen when the model was compiled. */
-function isThawedIn(
-  fitted: tfl.LayersModel,
-  {holders}: BatchNorm,
-  weight: tfl.LayerVariable,
-): boolean {
+function isThawedIn(fitted: tfl.LayersModel, weight: tfl.LayerVariable): boolean {
   const {collectedTrainableWeights} = fitted as unknown as {
     collectedTrainableWeights: tfl.LayerVariable[];
   };
-  // Not those of `fitted`: a Sequential fits a model of its own making, which knows less.
-  const [[model]] = holders;
+  // A layer of the user's own may keep the weight to itself: then it is never trained by fit.
   return (
-    !collectedTrainableWeights.includes(weight) && model.trainableWeights.includes(weight)
+    !collectedTrainableWeights.includes(weight) &&
+    fitted.trainableWeights.includes(weight)
   );
 }
 

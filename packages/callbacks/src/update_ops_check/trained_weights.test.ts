@@ -239,6 +239,14 @@ test('fit trains the built-in in a frozen model that a Sequential takes apart', 
   ]);
 });
 
+test("a layer of the user's own that keeps its norm's weights was not thawed", async () => {
+  const block = new Block([resBatchNorm({name: 'bn'})]);
+  Object.defineProperty(block, 'trainableWeights', {get: () => []});
+  const {check, violations} = collectingCheck();
+  await fit(compile(denseModel(block)), check);
+  expect(violations).toEqual([]);
+});
+
 test("a layer of the user's own that calls its norm in inference mode is found in fit", async () => {
   const model = compile(denseModel(new Block([resBatchNorm({name: 'bn'})], 'inference')));
   const {check, violations} = collectingCheck();

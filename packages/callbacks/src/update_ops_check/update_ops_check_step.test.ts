@@ -222,6 +222,15 @@ test('statistics that were written by something else are not taken for an update
   expect(reasonsOf(act)).toEqual([['bn', 'never called']]);
 });
 
+test('an update op that leaves the values where they are, as of a skipped batch, is one', () => {
+  const layer = resBatchNorm({name: 'bn'});
+  const model = denseModel(layer);
+  for (const weight of layer.nonTrainableWeights) weight.write = () => weight;
+  const check = new UpdateOpsCheck();
+  check.step(model, () => minimize(model)).dispose();
+  expect(check.report()).toMatchObject([{updates: 1, violations: 0}]);
+});
+
 test('a layer that is shared counts each of its updates', () => {
   const shared = resBatchNorm({name: 'shared'});
   const model = denseModel(shared, encoder('inner', shared));

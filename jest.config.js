@@ -10,11 +10,11 @@ const rootDir = import.meta.dirname;
 
 /** The tests run the sources, not what was built from them. One list says where they are. */
 const {compilerOptions} = JSON.parse(
-  readFileSync(path.join(rootDir, 'testing/tsconfig.json'), 'utf8'),
+  readFileSync(path.join(rootDir, 'tsconfig.json'), 'utf8'),
 );
 const sources = Object.entries(compilerOptions.paths).map(([name, [file]]) => [
   `^${name.replace('*', '([^/.]+)')}$`,
-  `<rootDir>/testing/${file.replace('*', '$1')}`,
+  `<rootDir>/${file.replace('*', '$1')}`,
 ]);
 
 const shared = {
@@ -28,7 +28,7 @@ const shared = {
 const inNode = {
   ...shared,
   testEnvironment: '<rootDir>/testing/jest/environment.js',
-  transform: {'\\.ts$': ['ts-jest', {tsconfig: '<rootDir>/testing/tsconfig.json'}]},
+  transform: {'\\.ts$': ['ts-jest', {tsconfig: '<rootDir>/tsconfig.json'}]},
 };
 
 const inChromium = {

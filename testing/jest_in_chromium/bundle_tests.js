@@ -9,7 +9,7 @@ const folder = import.meta.dirname;
 const root = path.resolve(folder, '../..');
 
 /** Whose `paths` lead to the sources of the packages. */
-const tsconfig = path.join(root, 'testing', 'tsconfig.json');
+const tsconfig = path.join(root, 'tsconfig.json');
 
 /**
  * Puts the shims in the place of Node's modules. That is for Jest's own packages alone: in a

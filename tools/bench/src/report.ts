@@ -4,7 +4,6 @@ import type {Sample} from '@resbatchnorm/tools-common/report';
 
 import type {Direction, Network} from './cases.js';
 import type {BackendName, CallbackSamples, Errors, Peak} from './requests.js';
-import type {Target} from './targets.js';
 
 /** Times in milliseconds, by contender. */
 export type Samples = Record<string, Sample>;
@@ -72,6 +71,15 @@ export interface BackendReport {
   accuracy: Accuracy[];
   memory?: Memory;
   callbacks?: CallbackTimes;
+}
+
+/** What has to be reached, and whether it was. */
+export interface Target {
+  what: string;
+  relation: '≥' | '≤';
+  target: number;
+  measured: number;
+  reached: boolean;
 }
 
 export interface Report {

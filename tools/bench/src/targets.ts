@@ -1,15 +1,7 @@
 /** What ResBatchNorm has to reach, and whether it did: each a ratio within one run. */
 import {isSameShape, shapeName} from './cases.js';
-import type {BackendReport, NormTimes} from './report.js';
+import type {BackendReport, NormTimes, Target} from './report.js';
 import type {BackendName} from './requests.js';
-
-export interface Target {
-  what: string;
-  relation: '≥' | '≤';
-  target: number;
-  measured: number;
-  reached: boolean;
-}
 
 /** Of what was measured. */
 export function targetsOf(backends: readonly BackendReport[]): Target[] {

@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import {findWeight, isResBatchNorm, type Layer} from './batch_norms.js';
-import {perChannelShape} from './kernels/channel_view.js';
+import {perChannelShape} from './channel_view.js';
 import {weightedMoments} from './norm/weighted_moments.js';
 import {overrideCall} from './override_call.js';
 

@@ -4,7 +4,7 @@ import {SymbolicTensor, type Shape} from '@tensorflow/tfjs-layers';
 
 import type {Layer} from './batch_norms.js';
 import {describe, ValueError} from './errors.js';
-import {channelAxis} from './kernels/channel_view.js';
+import {channelAxis} from './channel_view.js';
 
 /**
  * The shapes of the inputs, one or two, and their number of channels at `axis`.

@@ -269,8 +269,8 @@ test("weights that a layer of the user's own does not list are said to be missin
   layer.build([null, 4]);
   const model = functional([4], y => on(new Holder(layer, 'block'), y));
   expect(() => model.loadWeights({})).toThrow(
-    "moving_mean is not among the weights of the layer that holds 'bn', and so is neither " +
-      'saved nor loaded',
+    "moving_mean is not among the weights of the layer that holds 'bn'\n  moving_variance is " +
+      "not among the weights of the layer that holds 'bn'\nA layer that holds others must list",
   );
   expect(() => model.loadWeights({}, false)).not.toThrow();
 });

@@ -14,7 +14,7 @@ import {batchNormInference} from './norm/batch_norm.js';
 import {epilogueOf, type Epilogue} from './norm/epilogue.js';
 import {normalizeBatch, wholeVariance, type VariantResult} from './norm/variants.js';
 import {withMomentWeights} from './norm/weighted_moments.js';
-import {channelAxis} from './kernels/channel_view.js';
+import {channelAxis} from './channel_view.js';
 import {checkArgs} from './check_arguments.js';
 import {
   checkInputs,

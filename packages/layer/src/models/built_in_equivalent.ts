@@ -8,7 +8,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {objectArguments} from '../arguments.js';
 import type {Layer} from '../batch_norms.js';
-import {channelAxis} from '../kernels/channel_view.js';
+import {channelAxis} from '../channel_view.js';
 
 type BuiltInArgs = NonNullable<Parameters<typeof tfl.layers.batchNormalization>[0]>;
 type Activation = Parameters<typeof tfl.layers.activation>[0]['activation'];

@@ -2,7 +2,7 @@
 import type {serialization} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {channelAxis} from '../kernels/channel_view.js';
+import {channelAxis} from '../channel_view.js';
 import {isBatchNorm, isCalledOtherwise, type Layer} from '../batch_norms.js';
 import {channelAxisOf, foldableOf, misplacesBias, padsZeros} from './foldable_layers.js';
 import type {Edge, Graph, Op} from './graph.js';

@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import {describe, ValueError} from '../errors.js';
-import {channelAxis} from '../kernels/channel_view.js';
+import {channelAxis} from '../channel_view.js';
 import {
   ACTIVATED_INFERENCE,
   ACTIVATED_TRAINING,

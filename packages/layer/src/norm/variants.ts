@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {perChannelShape} from '../kernels/channel_view.js';
+import {perChannelShape} from '../channel_view.js';
 import {batchNormTraining, type NormalizedBatch} from './batch_norm.js';
 import type {Epilogue} from './epilogue.js';
 import {stopGradient, weightedMoments, type MomentWeights} from './weighted_moments.js';

@@ -5,7 +5,7 @@
  */
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 
-import {channelView, type ChannelView} from '../channel_view.js';
+import {channelView, type ChannelView} from '../../channel_view.js';
 import {followed, type FusedActivation, type Kernels} from '../kernel.js';
 import type {Affine, Bounds, Passes} from './passes.js';
 

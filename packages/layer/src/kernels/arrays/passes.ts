@@ -3,7 +3,7 @@
  * least traffic there can be. Those in JavaScript go over an array in runs, so that what belongs
  * to the channel stays in registers; wasm/simd_passes.ts has others.
  */
-import type {ChannelView} from '../channel_view.js';
+import type {ChannelView} from '../../channel_view.js';
 
 /** scale·(x − mean) + offset: one value of each a channel. */
 export interface Affine {

@@ -1,7 +1,7 @@
 /** Reductions over all axes but that of the channels, and the shapes that broadcast over them. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {channelView} from '../channel_view.js';
+import {channelView} from '../../channel_view.js';
 
 /**
  * x as [outer, channels, inner] (see channel_view.ts), or [outer, channels] where inner is 1:

@@ -4,7 +4,7 @@
  */
 import {tidy, type Tensor, type TensorInfo} from '@tensorflow/tfjs-core';
 
-import {perChannelShape} from '../channel_view.js';
+import {perChannelShape} from '../../channel_view.js';
 import {followed, type Kernels} from '../kernel.js';
 import {
   activate,

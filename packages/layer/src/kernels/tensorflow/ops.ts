@@ -7,7 +7,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 
-import {channelView} from '../channel_view.js';
+import {channelView} from '../../channel_view.js';
 import type {FusedActivation} from '../kernel.js';
 
 type AttrType =

@@ -6,7 +6,7 @@
  */
 import {tensor1d, type Tensor, type TensorInfo} from '@tensorflow/tfjs-core';
 
-import {channelView} from '../channel_view.js';
+import {channelView} from '../../channel_view.js';
 import type {NormAttrs} from '../kernel.js';
 import {
   add,

@@ -1,5 +1,5 @@
 /** By which strategy a shape is normalized. */
-import {channelView} from '../channel_view.js';
+import {channelView} from '../../channel_view.js';
 import type {TensorFlowBackend} from './ops.js';
 import {splitRows} from './split_rows.js';
 import {wholeRows, type Strategy} from './whole_rows.js';

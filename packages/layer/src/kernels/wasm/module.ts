@@ -1,7 +1,7 @@
 /** The heap of the wasm backend, and the module of assembly/norm_passes.ts that works on it. */
 import type {DataId, DataType, TensorInfo} from '@tensorflow/tfjs-core';
 
-import type {ChannelView} from '../channel_view.js';
+import type {ChannelView} from '../../channel_view.js';
 import {binary, memoryFlags} from './binary.js';
 
 /** A WebAssembly.Memory; TypeScript knows that type in browsers only. */

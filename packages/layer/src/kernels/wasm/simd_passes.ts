@@ -3,7 +3,7 @@
  * by lanes, of which it computes four at once.
  */
 import type {Affine, Bounds, Passes} from '../arrays/passes.js';
-import type {ChannelView} from '../channel_view.js';
+import type {ChannelView} from '../../channel_view.js';
 import {valueArrays, type NormModule, type Pass, type ValueArray} from './module.js';
 
 interface Lanes {

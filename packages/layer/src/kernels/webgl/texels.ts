@@ -17,7 +17,7 @@
  */
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 
-import {channelView} from '../channel_view.js';
+import {channelView} from '../../channel_view.js';
 import type {Runner} from './backend.js';
 
 export interface TexelView {

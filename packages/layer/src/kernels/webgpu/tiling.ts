@@ -12,7 +12,7 @@
  */
 import type {KernelBackend, TensorInfo} from '@tensorflow/tfjs-core';
 
-import {channelView} from '../channel_view.js';
+import {channelView} from '../../channel_view.js';
 import {canBind, WORKGROUP_SIZE, type Program} from './backend.js';
 
 export interface Tiling {

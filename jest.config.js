@@ -60,7 +60,10 @@ const inBrowser = [
 export default {
   // One for each core: Jest leaves one core idle.
   maxWorkers: '100%',
-  reporters: ['default', '<rootDir>/testing/jest/absent_backends_reporter.js'],
+  // On a GPU made of software a thousand steps take their time, and on a busy machine a short
+  // training in a program of its own takes a minute.
+  testTimeout: 180_000,
+  reporters: ['default', '<rootDir>/testing/jest/backends.js'],
   projects: [
     ...nodeBackends.map(({name}) => ({
       ...inNode,
@@ -89,7 +92,6 @@ export default {
     {
       ...inNode,
       displayName: 'node',
-      setupFilesAfterEnv: ['<rootDir>/testing/jest/set_up_node.ts'],
       testMatch: [
         '<rootDir>/testing/**/*.test.ts',
         '<rootDir>/{packages/native,examples/*,tools/*}/src/**/*.test.ts',

@@ -1,7 +1,8 @@
 /** Bundles TypeScript or JavaScript modules, with all that they import, for a page. */
 import type {BuildOptions} from 'esbuild';
 
-import type {Files} from './files.js';
+/** The files that pages can load: content by path, which begins with a slash. */
+export type Files = ReadonlyMap<string, string>;
 
 export interface BundleArgs {
   /**

@@ -2,7 +2,10 @@
 import {accessSync, constants, statSync} from 'node:fs';
 import path from 'node:path';
 
-import {ChromiumError} from './chromium_error.js';
+/** Why there is no Chromium to run in; the message says what to do. */
+export class ChromiumError extends Error {
+  override readonly name = 'ChromiumError';
+}
 
 const programs = [
   'chromium',
@@ -16,7 +19,7 @@ const programs = [
  * first of chromium, chromium-browser, google-chrome-stable and google-chrome on the PATH;
  * null if there is none.
  *
- * @throws ChromiumError if CHROME_BIN names what is no program.
+ * @throws ChromiumError if CHROME_BIN does not name a program.
  */
 export function findChromium(env: NodeJS.ProcessEnv = process.env): string | null {
   const {CHROME_BIN: named, PATH: folders = ''} = env;

@@ -7,11 +7,7 @@
  *       return page.evaluate("import('/sum.js').then(({sum}) => sum([1, 2]))");
  *     });
  */
-export {bundle} from './bundle.js';
-export type {BundleArgs} from './bundle.js';
-export {ChromiumError} from './chromium_error.js';
-export type {Files} from './files.js';
-export {findChromium} from './find_chromium.js';
-export {openChromium, withChromium} from './open_chromium.js';
-export type {Chromium} from './open_chromium.js';
+export {bundle, type BundleArgs, type Files} from './bundle.js';
+export {ChromiumError, findChromium} from './find_chromium.js';
+export {type Chromium, openChromium, withChromium} from './open_chromium.js';
 export type {Page} from 'playwright-core';

@@ -1,10 +1,11 @@
 /** Headless Chromium, with pages that load files from memory. */
+import {createServer} from 'node:http';
+import type {AddressInfo} from 'node:net';
+
 import type {Page} from 'playwright-core';
 
-import {ChromiumError} from './chromium_error.js';
-import {serveFiles} from './file_server.js';
-import type {Files} from './files.js';
-import {findChromium} from './find_chromium.js';
+import type {Files} from './bundle.js';
+import {ChromiumError, findChromium} from './find_chromium.js';
 
 export interface Chromium {
   /** For the report of a benchmark, such as `156.0.8078.79`. */
@@ -91,4 +92,53 @@ export async function withChromium<T>(
   } finally {
     await chromium.close();
   }
+}
+
+interface FileServer {
+  /** Without a slash at the end. */
+  origin: string;
+  close(): Promise<void>;
+}
+
+const emptyPage =
+  '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title></title>';
+
+const headers = {
+  // Isolated pages have a clock of 5 microseconds, and SharedArrayBuffer.
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cache-Control': 'no-store',
+};
+
+/**
+ * Serves files from memory; the path `/` is an empty page. On 127.0.0.1, which browsers trust as
+ * they do HTTPS, so that WebGPU is there.
+ */
+async function serveFiles(files: Files): Promise<FileServer> {
+  const server = createServer(({url = '/'}, response) => {
+    const {pathname} = new URL(url, 'http://127.0.0.1');
+    const content = pathname === '/' ? emptyPage : files.get(pathname);
+    if (content === undefined) {
+      response.writeHead(404, headers).end();
+      return;
+    }
+    const type = pathname === '/' ? 'text/html' : typeOf(pathname);
+    response.writeHead(200, {...headers, 'Content-Type': type}).end(content);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  const {port} = server.address() as AddressInfo;
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function typeOf(pathname: string): string {
+  return pathname.endsWith('.js') ? 'text/javascript' : 'application/json';
 }

@@ -1,4 +1,5 @@
-// The backends that the tests run on, and which of them this machine has.
+// The backends that the tests run on, which of them this machine has, and a reporter that names
+// those that it lacks.
 import {existsSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';
@@ -68,3 +69,18 @@ const isPresent = ({absence}) => absence === null;
 export const nodeBackends = inNode.filter(isPresent);
 export const chromiumBackends = inChromium.filter(isPresent);
 export const absentBackends = [...inNode, ...inChromium].filter(one => !isPresent(one));
+
+/** Names the backends that the tests could not run on, last of all. In CI that is a failure. */
+export default class AbsentBackendsReporter {
+  onRunComplete() {
+    for (const {name, absence} of absentBackends) {
+      process.stderr.write(`\nNot tested: backend ${name}: ${absence}.\n`);
+    }
+  }
+
+  getLastError() {
+    if (process.env.CI !== 'true' || absentBackends.length === 0) return undefined;
+    const names = absentBackends.map(({name}) => name).join(', ');
+    return new Error(`In CI no backend may be absent: ${names}.`);
+  }
+}

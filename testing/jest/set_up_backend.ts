@@ -12,9 +12,6 @@ declare const backendUnderTest: string;
 // one. The wasm backend's own fused matMul does not pass that check.
 tf.env().set('IS_TEST', backendUnderTest === 'cpu');
 
-// On a GPU made of software a thousand steps take their time.
-jest.setTimeout(120_000);
-
 const loaders: Record<string, () => Promise<unknown>> = {
   cpu: async () => {},
   wasm: async () => {

@@ -6,8 +6,7 @@ import {clearTimeout, setTimeout} from 'node:timers';
 import {openChromium} from '@resbatchnorm/testing/chromium';
 
 import {bundleTests, urlOf} from './bundle_tests.js';
-import {sourcePositions} from './source_positions.js';
-import {testResult} from './test_result.js';
+import {sourcePositions, testResult} from './test_result.js';
 
 export default class ChromiumRunner {
   /**

@@ -7,9 +7,6 @@ import '../jest/matchers';
 
 declare const backendUnderTest: string;
 
-// On a GPU made of software a thousand steps take their time.
-jest.setTimeout(120_000);
-
 const loaders: Record<string, () => Promise<unknown>> = {
   webgl: () => import('@tensorflow/tfjs-backend-webgl'),
   webgpu: () => import('@tensorflow/tfjs-backend-webgpu'),

@@ -1,3 +1,4 @@
+/** Batch normalization in float64, what it is computed of and how it is compared. */
 export {
   type Batch,
   gradientsOf,
@@ -5,15 +6,18 @@ export {
   type Statistics,
   statisticsOf,
 } from './batch_norm_float64.js';
-export {largestError} from './largest_error.js';
-export {normalValues, seededRandom} from './random.js';
 export {
   channelMoments,
   channelOfEach,
-  dot,
-  finiteDifferences,
   inferenceReference,
   type Problem,
   type Reference,
   trainingReference,
 } from './reference.js';
+export {
+  dot,
+  finiteDifferences,
+  largestError,
+  normalValues,
+  seededRandom,
+} from './values.js';

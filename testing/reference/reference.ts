@@ -126,21 +126,3 @@ function indices(shape: readonly number[]): number[][] {
     [[]],
   );
 }
-
-/** The derivative of `f` at `values` by central differences, one value at a time. */
-export function finiteDifferences(
-  f: (values: number[]) => number,
-  values: Numbers,
-  step = 1e-4,
-): number[] {
-  return Array.from(values, (value, i) => {
-    const shifted = (by: number) =>
-      Array.from(values, (v, j) => (j === i ? value + by : v));
-    return (f(shifted(step)) - f(shifted(-step))) / (2 * step);
-  });
-}
-
-/** Σ weights·values: turns a tensor into the scalar that gradients are taken of. */
-export function dot(values: Numbers, weights: Numbers): number {
-  return Array.from(values, (value, i) => value * weights[i]).reduce((a, b) => a + b, 0);
-}

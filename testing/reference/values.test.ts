@@ -1,4 +1,4 @@
-import {largestError} from './largest_error.js';
+import {largestError} from './values.js';
 
 describe('largestError', () => {
   it('is relative to the largest value expected', () => {

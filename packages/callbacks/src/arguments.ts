@@ -8,7 +8,7 @@ import {
 } from '@resbatchnorm/layer/introspection';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-/** @throws ValueError if `args` is no object, or has a key that is not among `known`. */
+/** @throws ValueError if `args` is not an object, or has a key that is not among `known`. */
 export function checkArguments(
   where: string,
   args: unknown,

@@ -51,7 +51,7 @@ export abstract class FitCallback extends tfl.Callback {
   /** Where the training begins. */
   private start: TrainingPosition = this.position;
 
-  /** tfjs's own asks for an instance of its class, which a second copy of it has not. */
+  /** That of tfjs takes models of its own copy only. */
   override setModel(model: tfl.LayersModel): void {
     this.model = model;
   }
@@ -162,12 +162,12 @@ export abstract class FitCallback extends tfl.Callback {
   }
 }
 
-/** What `fit` puts into the logs of a step beside the loss and the metrics. */
-const NO_METRICS = ['batch', 'size'];
+/** What `fit` puts into the logs of a step besides the loss and the metrics. */
+const NOT_METRICS = ['batch', 'size'];
 
 /** The loss and the metrics, read back from the device. */
 export async function readLogs(logs: FitLogs): Promise<Record<string, number>> {
-  const names = Object.keys(logs).filter(name => !NO_METRICS.includes(name));
+  const names = Object.keys(logs).filter(name => !NOT_METRICS.includes(name));
   const values = await Promise.all(names.map(name => logValue(logs[name])));
   return Object.fromEntries(names.map((name, i) => [name, values[i]]));
 }

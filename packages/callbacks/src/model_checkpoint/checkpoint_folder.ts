@@ -132,7 +132,7 @@ export class CheckpointFolder {
   }
 
   /**
-   * Removes the checkpoints that are older than the newest `keep`, but for the best one. A
+   * Removes the checkpoints that are older than the newest `keep`, except the best one. A
    * checkpoint that was damaged when the folder was prepared is not one of the `keep`: the one
    * before it, which is what can be loaded, is kept in its place.
    */

@@ -100,9 +100,9 @@ const ARGUMENTS = [
  * the epoch anew. A loop of your own calls `save`. List it behind the callbacks that check a
  * step, so that no checkpoint is made of a step that one of them finds fault with.
  *
- * Each checkpoint is a folder below `path`. It is written beside, flushed to the disk and then
- * renamed, and older ones are removed after that. So a process that is killed at any moment,
- * a power cut or a full disk leave the last checkpoint whole. There must be room for
+ * Each checkpoint is a folder below `path`. It is written under another name, flushed to the
+ * disk and renamed, and only then are older ones removed. So a process that is killed at any
+ * moment, a power cut or a full disk leave the last checkpoint whole. There must be room for
  * `keep` + 1 checkpoints and the best one. Of a checkpoint's files, `model.json` and
  * `weights.bin` are in the form that `tf.loadLayersModel` reads.
  *

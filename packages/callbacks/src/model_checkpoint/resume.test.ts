@@ -289,6 +289,26 @@ test('what is frozen stays so', async () => {
   expect(await weightsOf(model)).toEqual(await weightsOf(whole));
 });
 
+test('a ResBatchNorm that was thawed in a frozen model stays so', async () => {
+  const start = () => {
+    const [, makeNorm] = kinds[0];
+    const [thawed, frozen] = ['thawed', 'frozen'].map(name => makeNorm({name}));
+    const inner = encoder('inner', thawed, frozen);
+    const model = seededModel(inner);
+    inner.trainable = false;
+    thawed.trainable = true;
+    return compile(model);
+  };
+  const whole = start();
+  await fitDataset(whole, dataset(3), {epochs: 2});
+  await fitDataset(start(), dataset(3), {callbacks: [new ModelCheckpoint({path})]});
+  const {model, epoch} = await resume(path);
+  const {layers} = model.getLayer('inner') as tfl.LayersModel;
+  expect(layers.slice(1).map(({trainable}) => trainable)).toEqual([true, false]);
+  await fitDataset(model, dataset(3, 1), {epochs: 2, initialEpoch: epoch});
+  expect(await weightsOf(model)).toEqual(await weightsOf(whole));
+});
+
 test('weights with a constraint, which training does not apply, and loading would', async () => {
   const model = compile(
     denseModel(

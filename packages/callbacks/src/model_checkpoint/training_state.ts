@@ -1,4 +1,5 @@
 /** From a training to the content of a checkpoint, and back. */
+import {batchNorms, type Layer} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
@@ -213,24 +214,24 @@ function writeTrainableFlags(
   model: tfl.LayersModel,
   {frozenModels, trainableWeights}: TrainableFlags,
 ): void {
+  // A layer's own flag is in the topology. Freezing a model would set that of a ResBatchNorm
+  // which had been thawed in it.
+  const norms = batchNorms(model).map(({layer}) => ({layer, trainable: layer.trainable}));
   const frozen = new Set(frozenModels);
   for (const [path, inner] of modelsOf(model)) {
     if (frozen.has(path)) inner.trainable = false;
   }
-  // The models' flags have set those of the weights.
+  for (const {layer, trainable} of norms) layer.trainable = trainable;
+  // All these have set the flags of the weights.
   const trainable = new Set(trainableWeights);
   for (const weight of model.weights)
     weight.trainable = trainable.has(weight.originalName);
 }
 
 /** The model and those inside of it, by the names that lead to them. */
-function* modelsOf(
-  model: tfl.layers.Layer,
-  path = '',
-): Generator<[string, tfl.layers.Layer]> {
-  const {layers} = model as tfl.layers.Layer & {layers?: unknown};
+function* modelsOf(model: Layer, path = ''): Generator<[string, Layer]> {
+  const {layers} = model as Layer & {layers?: unknown};
   if (!Array.isArray(layers)) return;
   yield [path, model];
-  for (const layer of layers as tfl.layers.Layer[])
-    yield* modelsOf(layer, `${path}/${layer.name}`);
+  for (const layer of layers as Layer[]) yield* modelsOf(layer, `${path}/${layer.name}`);
 }

@@ -98,7 +98,7 @@ class BatchObservation {
     return this.stop !== null;
   }
 
-  /** Stops to wait. */
+  /** Stops waiting. */
   cancel(): void {
     this.stop?.();
   }
@@ -144,7 +144,7 @@ export class StepObservation {
     );
   }
 
-  /** To be called in the place of `finish` if the step does not end, as when a training fails. */
+  /** To be called instead of `finish` if the step does not end, as when a training fails. */
   cancel(): void {
     for (const {observation} of this.layers) observation.cancel();
   }

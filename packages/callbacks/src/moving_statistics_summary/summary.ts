@@ -40,8 +40,8 @@ const BUCKETS = 30;
  * `numpy.histogram(values, bins=30)` on float64, bit for bit.
  *
  * Where NumPy has no answer: values that are not finite are left out; without finite values
- * there are no buckets; and of equal values so great that the buckets' edges would coincide in
- * float64, there is one bucket, of width 0.
+ * there are no buckets; and equal values that are so great that the edges of the buckets would
+ * coincide in float64 are in one bucket, of width 0.
  */
 export function histogramOf(values: ArrayLike<number>): Histogram {
   const finite = Array.from(values).filter(Number.isFinite);
@@ -70,7 +70,7 @@ function bucketOf(value: number, edges: number[]): number {
   const last = BUCKETS - 1;
   const guess = Math.floor(((value - edges[0]) / (edges[BUCKETS] - edges[0])) * BUCKETS);
   let bucket = Math.min(guess, last);
-  // The guess may be off by one, as it is rounded otherwise than the edges.
+  // The guess may be off by one, as it is rounded in another way than the edges.
   if (value < edges[bucket]) bucket -= 1;
   if (bucket < last && value >= edges[bucket + 1]) bucket += 1;
   return bucket;

@@ -30,7 +30,7 @@ export interface ProbeBatch extends ProbeExamples {
   size: number;
 }
 
-/** @throws ValueError if `data` is none of the forms. */
+/** @throws ValueError if `data` has none of the forms of ProbeData. */
 export function checkProbeData(where: string, data: unknown): void {
   const isFit = Array.isArray(data)
     ? data.length > 0 && data.every(isExamples)

@@ -15,7 +15,7 @@ export interface OutputStream {
 export interface ProgressBarArgs {
   /** Where to write. Default: the standard output; in a browser the console. */
   stream?: OutputStream;
-  /** Where the stream is no terminal: seconds between lines within an epoch. Default 30. */
+  /** Where the stream is not a terminal: seconds between lines within an epoch. Default 30. */
   lineEverySeconds?: number;
 }
 

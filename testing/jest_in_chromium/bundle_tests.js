@@ -26,8 +26,11 @@ const withoutNode = {
       return shimmed.has(name) ? {path: path.join(folder, 'node_shims.ts')} : undefined;
     });
     // That is `expect` with snapshots, which are files.
-    build.onResolve({filter: /^@jest\/expect$/}, () => ({
-      path: path.join(folder, 'jest_expect.ts'),
+    const namespace = 'expect-without-snapshots';
+    build.onResolve({filter: /^@jest\/expect$/}, ({path}) => ({path, namespace}));
+    build.onLoad({filter: /./, namespace}, () => ({
+      contents: "export {expect as jestExpect} from 'expect';",
+      resolveDir: folder,
     }));
   },
 };

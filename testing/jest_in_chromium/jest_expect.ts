@@ -1,1 +1,0 @@
-export {expect as jestExpect} from 'expect';

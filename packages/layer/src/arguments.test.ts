@@ -17,8 +17,8 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
     'axis must be an integer other than 0, which is the axis of the batch. Received: "3"',
   ],
   [
-    {axis: [1]},
-    'axis must be an integer other than 0, which is the axis of the batch. Received: [1]',
+    {axis: [1, 2]},
+    'axis must be an integer other than 0, which is the axis of the batch. Received: [1,2]',
   ],
   [
     {momentum: 1.01},
@@ -69,7 +69,7 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
   ],
   [
     {activation: 'relu7'},
-    'activation must be the name of an activation. Received: "relu7"',
+    "activation must be the name of an activation: 'elu', 'selu', 'relu', 'relu6', 'linear', 'sigmoid', 'hardSigmoid', 'softplus', 'softsign', 'tanh', 'softmax', 'logSoftmax', 'gelu', 'gelu_new', 'mish', 'swish'. Did you mean 'relu'? Received: \"relu7\"",
   ],
   [
     {renorm: true, virtualBatchSize: 2},
@@ -253,4 +253,43 @@ test('a layer without arguments has the defaults of the TF1 note', () => {
     betaConstraint: null,
     gammaConstraint: null,
   });
+});
+
+test.each([
+  ['Relu', 'relu'],
+  ['hard_sigmoid', 'hardSigmoid'],
+  ['sigmod', 'sigmoid'],
+])('the activation %j: %s was meant', (activation, meant) => {
+  const args = {activation} as unknown as ResBatchNormArgs;
+  expect(() => resBatchNorm(args)).toThrow(`Did you mean '${meant}'?`);
+});
+
+test.each([
+  ['momentun', 'momentum'],
+  ['moving_mean_initializer', 'movingMeanInitializer'],
+  ['Epsilon', 'epsilon'],
+])('the argument %j: %s was meant', (name, meant) => {
+  expect(() => resBatchNorm({[name]: 0.5})).toThrow(
+    `there is no argument '${name}'. Did you mean '${meant}'?`,
+  );
+});
+
+test('an axis that is a list of one is its number', () => {
+  const layer = resBatchNorm({axis: [1]});
+  expect(layer.axis).toBe(1);
+  expect(layer.getConfig().axis).toBe(1);
+});
+
+test('a program may put the layer in the place of the built-in one', () => {
+  const layers = {...tfl.layers};
+  const replaced = jest.spyOn(tfl.layers, 'batchNormalization');
+  replaced.mockImplementation(args => resBatchNorm(args as ResBatchNormArgs) as never);
+  try {
+    const made = tfl.layers.batchNormalization({axis: 1, gammaInitializer: 'zeros'});
+    expect(made).toBeInstanceOf(ResBatchNorm);
+    expect(made.getConfig().gammaInitializer).toEqual({className: 'Zeros', config: {}});
+  } finally {
+    replaced.mockRestore();
+  }
+  expect(tfl.layers.batchNormalization).toBe(layers.batchNormalization);
 });

@@ -2,9 +2,10 @@
  * The arguments of ResBatchNorm: what each is, its default, what it may be by itself, and how it
  * is saved. A new argument is a field of ResBatchNormArgs and a line of one of the two tables.
  */
-import type {serialization} from '@tensorflow/tfjs-core';
+import {serialization} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {soleOf} from './batch_norms.js';
 import type {ActivationName} from './norm/epilogue.js';
 import type {Adjustment, RenormClipping} from './norm/variants.js';
 
@@ -15,9 +16,15 @@ declare const console: {warn(message: string): void};
 type LayerArgs = NonNullable<ConstructorParameters<typeof tfl.layers.Layer>[0]>;
 type BuiltInArgs = NonNullable<Parameters<typeof tfl.layers.batchNormalization>[0]>;
 
+/** As it is on import: a program may put ResBatchNorm in its place. */
+export const {batchNormalization: builtInBatchNorm} = tfl.layers;
+
 export interface ResBatchNormArgs extends LayerArgs {
-  /** The axis of the channels, which is not normalized over; never 0. Default −1. */
-  axis?: number;
+  /**
+   * The axis of the channels, which is not normalized over; never 0. May be a list of one, as
+   * tf.keras of TensorFlow 2 writes it. Default −1.
+   */
+  axis?: number | [number];
   /**
    * Weight of the old value in the moving statistics, 0 to 1; `null` for the plain average
    * over all batches, whose count is a weight, num_batches_tracked. Default 0.9.
@@ -116,7 +123,9 @@ function option<T>(
 export const flag = (value: boolean) => option(value, 'true or false', isBoolean);
 
 export const options = {
-  axis: option(-1, 'an integer other than 0, which is the axis of the batch', isAxis),
+  axis: option(-1, 'an integer other than 0, which is the axis of the batch', value =>
+    isAxis(soleOf(value)),
+  ),
   momentum: option<number | null>(
     0.9,
     'a number from 0 to 1, the weight of the old value, or null',
@@ -153,7 +162,7 @@ export const options = {
   activation: option<ActivationName>(
     'linear',
     'the name of an activation',
-    isActivationName,
+    value => activationNamed(value) !== undefined,
   ),
 };
 
@@ -168,7 +177,8 @@ export function optionsOf(args: ResBatchNormArgs): LayerOptions {
     const given = args[name as keyof LayerOptions];
     return [name, given === undefined ? value : given];
   });
-  return Object.fromEntries(entries) as LayerOptions;
+  const {axis, activation, ...rest} = Object.fromEntries(entries);
+  return {...rest, axis: soleOf(axis), activation: activationNamed(activation)};
 }
 
 /** The arguments that are objects or name one; the built-in batch normalization has them, too. */
@@ -215,7 +225,7 @@ export class ArgumentObjects {
 
 /** The built-in layer, of a name of its own, so that it takes no number from the user's layers. */
 export function parser(args: BuiltInArgs): tfl.layers.Layer {
-  return tfl.layers.batchNormalization({...args, name: 'parser'});
+  return builtInBatchNorm({...args, name: 'parser'});
 }
 
 function pick<T extends object>(from: T): T {
@@ -288,11 +298,28 @@ function isClipping(value: unknown): boolean {
   );
 }
 
-function isActivationName(value: unknown): boolean {
-  return (
-    typeof value === 'string' &&
-    succeeds(() => tfl.layers.activation({activation: value as never, name: 'parser'}))
+/** The names of the activations of tfjs-layers, which registers each by its name. */
+export function activationNames(): string[] {
+  const {activation} = tfl.layers.activation({
+    activation: 'linear',
+    name: 'parser',
+  }) as unknown as {activation: {constructor: object}};
+  const base = Object.getPrototypeOf(activation.constructor);
+  const registered = Object.entries(serialization.SerializationMap.getMap().classNameMap);
+  return registered.flatMap(([name, [cls]]) =>
+    Object.getPrototypeOf(cls) === base ? [name] : [],
   );
+}
+
+/**
+ * The activation of that name, if there is one. tfjs-layers turns the names in a saved config
+ * to camel case, and does not find `gelu_new` again.
+ */
+function activationNamed(name: unknown): ActivationName | undefined {
+  if (typeof name !== 'string') return undefined;
+  const snakeCase = name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+  const names = activationNames();
+  return [name, snakeCase].find(known => names.includes(known)) as ActivationName;
 }
 
 export function succeeds(attempt: () => unknown): boolean {

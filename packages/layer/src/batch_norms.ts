@@ -79,6 +79,26 @@ export function hasMovingStatistics(layer: Layer): boolean {
   return isResBatchNorm(layer) ? layer.hasMovingStatistics : isBuiltInBatchNorm(layer);
 }
 
+/** What both classes have as fields, and their common type does not tell of. */
+interface NormFields {
+  axis: number | [number];
+  epsilon: number;
+  /** Null for the plain average over all batches. */
+  momentum: number | null;
+  unbiasedMovingVariance?: boolean;
+}
+
+/** What a batch norm of either class goes by. */
+export function normFields(layer: Layer): NormFields & {axis: number} {
+  const {axis, epsilon, momentum, unbiasedMovingVariance} = layer as Layer & NormFields;
+  return {axis: soleOf(axis), epsilon, momentum, unbiasedMovingVariance};
+}
+
+/** tf.keras of TensorFlow 2 writes the axis as a list of one, which tfjs-layers takes. */
+export function soleOf<T>(value: T | [T]): T {
+  return Array.isArray(value) && value.length === 1 ? value[0] : (value as T);
+}
+
 /** A batch norm of a model. */
 export interface BatchNorm {
   layer: Layer;

@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {findWeight, isResBatchNorm, type Layer} from './batch_norms.js';
+import {findWeight, isResBatchNorm, normFields, type Layer} from './batch_norms.js';
 import {perChannelShape} from './channel_view.js';
 import {weightedMoments} from './norm/weighted_moments.js';
 import {overrideCall} from './override_call.js';
@@ -97,7 +97,7 @@ function builtInTrainingMode(
   layer: Layer,
   take: (batch: BatchStatistics) => void,
 ): Layer['call'] {
-  const {axis, epsilon} = layer as Layer & {axis: number; epsilon: number};
+  const {axis, epsilon} = normFields(layer);
   return inputs =>
     tf.tidy(() => {
       const [x] = [inputs].flat();

@@ -3,7 +3,7 @@ import {Tensor, util} from '@tensorflow/tfjs-core';
 import {SymbolicTensor, type Shape} from '@tensorflow/tfjs-layers';
 
 import type {Layer} from './batch_norms.js';
-import {describe, ValueError} from './errors.js';
+import {describe, nearest, ValueError} from './errors.js';
 import {channelAxis} from './channel_view.js';
 
 /**
@@ -74,6 +74,54 @@ export function checkInputType(layer: string, inputs: unknown): void {
 
 function isSymbolic(input: unknown): boolean {
   return typeof input === 'object' && input !== null && 'sourceLayer' in input;
+}
+
+/** What a ResBatchNorm may be called with, besides its inputs. */
+export interface CallKwargs {
+  /** Whether this is a training call. Default false: inference mode. */
+  training?: boolean;
+  /**
+   * [batch, …], the shape of x less its last dimension: 0 or false leaves a position out of
+   * the moments.
+   */
+  mask?: Tensor | null;
+  /** [batch], the weights of the examples in the moments. */
+  batchWeights?: Tensor | null;
+}
+
+/** The arguments of a call as tfjs-layers types them. */
+export type Kwargs = Parameters<Layer['call']>[1];
+
+/**
+ * Checks the arguments of `apply`. Models hand one object of them to all of their layers, so
+ * that what a model passes on may be for another layer, unless it looks like a slip.
+ *
+ * @throws ValueError that names the argument.
+ */
+export function checkKwargs(layer: Layer, inputs: unknown, kwargs: unknown): void {
+  if (kwargs == null) return;
+  const refuse = (what: string, received: unknown): never => {
+    throw new ValueError(
+      `ResBatchNorm '${layer.name}': ${what}. Received: ${describe(received)}`,
+    );
+  };
+  const known = ['training', 'mask', 'batchWeights'];
+  if (typeof kwargs !== 'object' || Array.isArray(kwargs)) {
+    refuse('the second argument of apply must be an object: {training: true}', kwargs);
+  }
+  const {training, ...others} = kwargs as Record<string, unknown>;
+  if (training !== undefined && typeof training !== 'boolean') {
+    refuse('training must be true or false', training);
+  }
+  const isByModel = Array.isArray(inputs) && isInGraph(layer);
+  for (const name of Object.keys(others)) {
+    if (known.includes(name)) continue;
+    const meant = nearest(name, known);
+    if (isByModel && meant === undefined) continue;
+    const hint =
+      meant === undefined ? `Known are ${known.join(', ')}` : `Did you mean '${meant}'?`;
+    refuse(`apply has no argument '${name}'. ${hint}`, others[name]);
+  }
 }
 
 export interface CheckedInputs {

@@ -1,5 +1,6 @@
 /** The checks of the arguments of ResBatchNorm, each alone and then together. */
 import {
+  activationNames,
   flag,
   isPositiveInteger,
   objectArguments,
@@ -11,7 +12,7 @@ import {
   type ResBatchNormArgs,
   type Rule,
 } from './arguments.js';
-import {describe, ValueError} from './errors.js';
+import {describe, nearest, ValueError} from './errors.js';
 
 const shape: Rule = {
   expected: 'an array of integers, none of them negative, and nulls',
@@ -94,8 +95,9 @@ export function checkArgs(args: unknown = {}): ResBatchNormArgs {
     }
     const rule = rules[key as keyof ResBatchNormArgs];
     if (!rule.accepts(value)) {
+      const hint = key === 'activation' ? activationMeant(value) : '.';
       throw new ValueError(
-        `${layer}: ${key} must be ${rule.expected}. Received: ${describe(value)}`,
+        `${layer}: ${key} must be ${rule.expected}${hint} Received: ${describe(value)}`,
       );
     }
   }
@@ -104,13 +106,20 @@ export function checkArgs(args: unknown = {}): ResBatchNormArgs {
   return args;
 }
 
+/** The names of all activations, and the one that was meant if a name is close to it. */
+function activationMeant(value: unknown): string {
+  const names = activationNames();
+  const meant = typeof value === 'string' ? nearest(value, names) : undefined;
+  const list = names.map(name => `'${name}'`).join(', ');
+  return `: ${list}.${meant === undefined ? '' : ` Did you mean '${meant}'?`}`;
+}
+
 function unknownArgument(key: string): string {
-  const camelCase = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const known = Object.keys(rules);
+  const meant = nearest(key.replaceAll('_', ''), known);
   const hint =
     otherNames[key] ??
-    (Object.hasOwn(rules, camelCase)
-      ? `Did you mean '${camelCase}'?`
-      : `Known are ${Object.keys(rules).join(', ')}.`);
+    (meant === undefined ? `Known are ${known.join(', ')}.` : `Did you mean '${meant}'?`);
   return `there is no argument '${key}'. ${hint}`;
 }
 

@@ -23,3 +23,27 @@ export function describe(value: unknown): string {
     return 'an object with a cycle';
   }
 }
+
+/** The name that was meant by one that is not known: up to two letters off, in any case. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  const distances = known.map(candidate =>
+    editDistance(name.toLowerCase(), candidate.toLowerCase()),
+  );
+  const least = Math.min(...distances);
+  const isNear = least <= 2 && least < name.length / 2;
+  return isNear ? known[distances.indexOf(least)] : undefined;
+}
+
+/** Letters to insert, delete or replace. Source: Levenshtein, 1966; by rows, Wagner and Fischer. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({length: b.length + 1}, (_, j) => j);
+  for (let i = 1; i <= a.length; ++i) {
+    const next = [i];
+    for (let j = 1; j <= b.length; ++j) {
+      const replaced = row[j - 1] + Number(a[i - 1] !== b[j - 1]);
+      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}

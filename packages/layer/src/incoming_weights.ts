@@ -42,7 +42,9 @@ export function checkLoadedWeights(
   weights: NamedTensorMap,
   strict: boolean,
 ): void {
-  const {names, tensors} = assignedBy(model, weights);
+  const {names, tensors, isAmbiguous} = assignedBy(model, weights);
+  // tfjs-layers refuses weights that have one name.
+  if (isAmbiguous) return;
   const faults = resBatchNorms(model).flatMap(layer => {
     const isThere = layer.weights.some(variable => tensors.has(variable));
     return statisticsOf(layer).flatMap((variable): Fault[] => {
@@ -84,6 +86,7 @@ function assignedBy(model: tfl.LayersModel, weights: NamedTensorMap) {
       open.set(name, variable);
     });
   }
+  const isAmbiguous = open.size < names.size;
   const tensors = new Map<tfl.LayerVariable, Tensor>();
   for (const [name, tensor] of Object.entries(weights)) {
     const tokens = name.split('/');
@@ -93,7 +96,7 @@ function assignedBy(model: tfl.LayersModel, weights: NamedTensorMap) {
     if (variable !== undefined) tensors.set(variable, tensor);
     open.delete(found);
   }
-  return {names, tensors};
+  return {names, tensors, isAmbiguous};
 }
 
 /**

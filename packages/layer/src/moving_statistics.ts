@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {LayerVariable} from '@tensorflow/tfjs-layers';
 
 import type {Initializer, LayerOptions} from './arguments.js';
-import {weightsByName, type Layer} from './batch_norms.js';
+import {normFields, weightsByName, type Layer} from './batch_norms.js';
 import {
   MOVING_STATISTICS,
   type MovingStatisticsAttrs,
@@ -19,11 +19,26 @@ export class MovingStatistics {
   /** On the device, so that counting needs no reading back. */
   private readonly skipped: tf.Variable<tf.Rank.R0>;
 
+  /** @param layer The name of the layer, for messages. */
   constructor(
+    private readonly layer: string,
     private readonly variables: Record<string, LayerVariable>,
     private readonly attrs: MovingStatisticsAttrs,
   ) {
     this.skipped = tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false));
+    this.disposeAlong(variables.moving_mean);
+  }
+
+  /**
+   * The count is not one of the layer's weights, which wrappers and models dispose of one by
+   * one, without telling the layer.
+   */
+  private disposeAlong(variable: LayerVariable): void {
+    const dispose = variable.dispose.bind(variable);
+    variable.dispose = () => {
+      dispose();
+      this.skipped.dispose();
+    };
   }
 
   /** The current value of a statistic; the live variable, not a copy. */
@@ -47,6 +62,12 @@ export class MovingStatistics {
 
   /** How many updates were skipped, because the batch's statistics were not finite. */
   async readSkippedCount(): Promise<number> {
+    if (this.skipped.isDisposed) {
+      throw new Error(
+        `ResBatchNorm '${this.layer}': the count of skipped updates can't be read: the layer ` +
+          'was disposed',
+      );
+    }
     // A clone, as an update may replace the variable's value while it is being read.
     const skipped = tf.clone(this.skipped);
     try {
@@ -54,11 +75,6 @@ export class MovingStatistics {
     } finally {
       skipped.dispose();
     }
-  }
-
-  /** Disposes what is not one of the layer's weights. */
-  dispose(): void {
-    this.skipped.dispose();
   }
 }
 
@@ -163,7 +179,7 @@ export function consistentStatistics(
   layer: Layer,
   {mean, variance}: {mean: tf.Tensor; variance: tf.Tensor},
 ): tf.NamedTensorMap {
-  const {epsilon, momentum} = layer.getConfig() as {epsilon: number; momentum: number};
+  const {epsilon, momentum} = normFields(layer);
   const {moving_stddev, moving_mean_biased} = weightsByName(layer);
   const statistics: tf.NamedTensorMap = {moving_mean: mean, moving_variance: variance};
   if (moving_stddev !== undefined) {
@@ -171,7 +187,8 @@ export function consistentStatistics(
   }
   if (moving_mean_biased !== undefined) {
     // As after so many steps that the average has all its weight, to the precision of float32.
-    const steps = momentum === 0 ? 1 : Math.ceil(Math.log(2 ** -24) / Math.log(momentum));
+    const steps =
+      momentum === 0 ? 1 : Math.ceil(Math.log(2 ** -24) / Math.log(momentum!));
     statistics.moving_mean_biased = mean;
     statistics.moving_mean_local_step = tf.scalar(steps, 'int32');
   }

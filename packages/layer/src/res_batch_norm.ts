@@ -20,14 +20,19 @@ import {
   checkInputs,
   checkInputShapes,
   checkInputType,
+  checkKwargs,
+  type CallKwargs,
   type CheckedInputs,
+  type Kwargs,
 } from './call.js';
 import {MovingStatistics, ruleOf, stateVariables, unbiased} from './moving_statistics.js';
 import {emitUpdateOp} from './update_ops.js';
 
+// There in every runtime, and in neither of the type libraries that they share.
+declare const console: {warn(message: string): void};
+
 type Tensors = tf.Tensor | tf.Tensor[];
 type SymbolicTensors = tfl.SymbolicTensor | tfl.SymbolicTensor[];
-type Kwargs = Parameters<tfl.layers.Layer['call']>[1];
 
 /**
  * Batch normalization that keeps its moving statistics right: updated in every training step,
@@ -78,6 +83,7 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
   private moving: MovingStatistics | null = null;
 
   private isApplied = false;
+  private hasAskedForMode = false;
   private madeCount = 0;
   private runCount = 0;
 
@@ -111,9 +117,24 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
     return this.runCount;
   }
 
+  /** The axis of the channels. */
+  get axis(): number {
+    return this.options.axis;
+  }
+
   /** What is added to the variance under the root. */
   get epsilon(): number {
     return this.options.epsilon;
+  }
+
+  /** The weight of the old value in the moving statistics; null for the plain average. */
+  get momentum(): number | null {
+    return this.options.momentum;
+  }
+
+  /** Whether the moving variance follows the unbiased variance of the batch. */
+  get unbiasedMovingVariance(): boolean {
+    return this.options.unbiasedMovingVariance;
   }
 
   /**
@@ -169,7 +190,7 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
       const shape = perChannel ? [channels] : [];
       variables[name] = this.addWeight(name, shape, dtype, initializer, undefined, false);
     }
-    return new MovingStatistics(variables, {
+    return new MovingStatistics(this.name, variables, {
       rule,
       momentum: momentum ?? 0,
       renormMomentum,
@@ -184,19 +205,24 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
 
   /**
    * @param inputs x, or [x, shortcut].
-   * @param kwargs `training`, and for training mode `mask` ([batch, …] of the rank of x less
-   *     1; 0 leaves a position out of the moments) and `batchWeights` ([batch], the weights of
-   *     the examples in the moments).
-   * @throws ValueError if an input, the mask or the weights can't be used.
+   * @param kwargs The mode, and what counts in training mode; see {@link CallKwargs}.
+   * @throws ValueError if an input or an argument can't be used, or is not known.
    */
+  override apply(inputs: Tensors, kwargs?: CallKwargs): tf.Tensor;
+  override apply(inputs: SymbolicTensors, kwargs?: CallKwargs): tfl.SymbolicTensor;
   override apply(
     inputs: Tensors | SymbolicTensors,
-    kwargs?: Kwargs,
+    kwargs?: CallKwargs,
+  ): Tensors | SymbolicTensors;
+  override apply(
+    inputs: Tensors | SymbolicTensors,
+    kwargs?: CallKwargs,
   ): Tensors | SymbolicTensors {
     checkInputType(this.name, inputs);
+    checkKwargs(this, inputs, kwargs);
     this.isApplied = true;
     try {
-      return super.apply(inputs, kwargs);
+      return super.apply(inputs, kwargs as Kwargs);
     } finally {
       this.isApplied = false;
     }
@@ -206,6 +232,8 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
     const listeners = this[STATISTICS_LISTENERS];
     const isTrial = listeners.size > 0 && [...listeners].some(({isTrial}) => isTrial);
     const isTraining = isTrial || (kwargs?.training && this.trainable);
+    if (!isTraining && kwargs?.training === undefined && this.trainable)
+      this.askForMode();
     const usesBatch = isTraining || this.moving === null;
     const checked = checkInputs(this, inputs, {
       ...(usesBatch && kwargs),
@@ -218,6 +246,18 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
         ? this.normalizeByBatch(checked, isTrial)
         : this.normalizeByMoving(checked);
     });
+  }
+
+  /** Warns, once, where gradients are recorded and nobody says which phase this is. */
+  private askForMode(): void {
+    if (this.hasAskedForMode || tf.engine().state.gradientDepth === 0) return;
+    this.hasAskedForMode = true;
+    console.warn(
+      `ResBatchNorm '${this.name}': it is called in inference mode while gradients are ` +
+        'recorded: it normalizes by its moving statistics, which stay as they are. To train, ' +
+        'write model.apply(x, {training: true}) in place of model.predict(x) or apply(x); if ' +
+        'inference mode is meant, apply(x, {training: false}).',
+    );
   }
 
   private normalizeByMoving({x, shortcut}: CheckedInputs): tf.Tensor {
@@ -308,11 +348,6 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
       ...savedOptions(this.name, this.options),
       ...this.objects.getConfig(),
     };
-  }
-
-  protected override disposeWeights(): number {
-    this.moving?.dispose();
-    return super.disposeWeights();
   }
 }
 

@@ -193,3 +193,19 @@ describe('wrong use', () => {
     );
   });
 });
+
+test('update ops of layers of another copy of this package are collected, too', async () => {
+  let other: typeof import('./update_ops.js');
+  jest.isolateModules(() => {
+    other = jest.requireActual('./update_ops.js');
+  });
+  expect(other!.collectUpdateOps).not.toBe(collectUpdateOps);
+  const run = jest.fn();
+  const {updateOps} = collectUpdateOps(() =>
+    other!.emitUpdateOp({layerName: 'bn', inputs: {}, run}),
+  );
+  expect(run).not.toHaveBeenCalled();
+  expect(updateOps.length).toBe(1);
+  updateOps.run();
+  expect(run).toHaveBeenCalledTimes(1);
+});

@@ -9,6 +9,8 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import {describe, ValueError} from './errors.js';
 
+const COLLECTIONS = Symbol.for('@resbatchnorm/layer/update_ops');
+
 /** One update of one layer, with the tensors that it needs. */
 export interface UpdateOp<Inputs extends tf.NamedTensorMap = tf.NamedTensorMap> {
   /** The layer's name, for messages. */
@@ -66,8 +68,13 @@ export class UpdateOps {
   }
 }
 
-/** The collections being filled, the innermost last. */
-const collections: UpdateOp[][] = [];
+/** The collections being filled, the innermost last; other copies of this module have them, too. */
+const collections: UpdateOp[][] = sharedCollections();
+
+function sharedCollections(): UpdateOp[][] {
+  const shared = globalThis as {[COLLECTIONS]?: UpdateOp[][]};
+  return (shared[COLLECTIONS] ??= []);
+}
 
 /** Runs the op, or collects it where `collectUpdateOps` asks for that. */
 export function emitUpdateOp<Inputs extends tf.NamedTensorMap>(
@@ -103,7 +110,7 @@ export function emitUpdateOp<Inputs extends tf.NamedTensorMap>(
  * the innermost.
  *
  * @param fn A function that is done when it returns, like that of `tf.tidy`.
- * @throws ValueError if `fn` is no function or returns a promise.
+ * @throws ValueError if `fn` is not a function or returns a promise.
  */
 export function collectUpdateOps<T>(fn: () => T): {result: T; updateOps: UpdateOps} {
   if (typeof fn !== 'function') {

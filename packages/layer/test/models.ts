@@ -39,7 +39,10 @@ export class Holder extends tfl.layers.Layer {
 }
 
 /** tfjs-layers exports neither this class nor its type. */
-type RNNCell = Exclude<Parameters<typeof tfl.layers.rnn>[0]['cell'], unknown[] | undefined>;
+type RNNCell = Exclude<
+  Parameters<typeof tfl.layers.rnn>[0]['cell'],
+  unknown[] | undefined
+>;
 const RNNCell = Object.getPrototypeOf(
   tfl.layers.simpleRNNCell({units: 1, name: 'any'}).constructor,
 ) as abstract new (args: object) => RNNCell;

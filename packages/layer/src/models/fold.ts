@@ -2,7 +2,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {batchNorms, setWeightsByName, weightsByName, type Layer} from '../batch_norms.js';
+import {
+  normFields,
+  batchNorms,
+  setWeightsByName,
+  weightsByName,
+  type Layer,
+} from '../batch_norms.js';
 import {checkModel} from './check_model.js';
 import {copyLayer} from './copy_layer.js';
 import {planFolds, type Fold, type FoldPlan} from './fold_plan.js';
@@ -91,7 +97,7 @@ async function isShifting(norm: Layer): Promise<boolean> {
 /** What a batch norm does in inference mode. */
 function scaleAndShift(norm: Layer): ScaleAndShift {
   const {gamma, beta, moving_mean, moving_variance} = weightsByName(norm);
-  const {epsilon} = norm.getConfig();
+  const {epsilon} = normFields(norm);
   const r = tf.rsqrt(tf.add(moving_variance, epsilon as number));
   const scale = gamma === undefined ? r : tf.mul(r, gamma);
   const meanShift = tf.neg(tf.mul(moving_mean, scale));

@@ -3,7 +3,13 @@ import type {serialization} from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {channelAxis} from '../channel_view.js';
-import {isBatchNorm, isCalledOtherwise, type Layer} from '../batch_norms.js';
+import {
+  hasMovingStatistics,
+  isBatchNorm,
+  isCalledOtherwise,
+  normFields,
+  type Layer,
+} from '../batch_norms.js';
 import {channelAxisOf, foldableOf, misplacesBias, padsZeros} from './foldable_layers.js';
 import type {Edge, Graph, Op} from './graph.js';
 import {graphsOf, timeDistributedLayer, unreachable} from './rebuild.js';
@@ -107,7 +113,7 @@ class GraphPlanner {
   }
 
   private whyNever({layer}: Op): string | null {
-    if (layer!.getConfig().trackMovingStatistics === false) {
+    if (!hasMovingStatistics(layer!)) {
       return 'it has no moving statistics';
     }
     if (isCalledOtherwise(layer!)) {
@@ -185,7 +191,7 @@ class GraphPlanner {
         'kind tfjs-layers adds a bias along the wrong axis'
       );
     }
-    const axis = channelAxis(rank, norm.getConfig().axis as number);
+    const axis = channelAxis(rank, normFields(norm).axis);
     const expected = channelAxisOf(target, rank);
     return axis === expected
       ? null

@@ -7,6 +7,7 @@ import {
   hasMovingStatistics,
   isBuiltInBatchNorm,
   isTrained,
+  normFields,
   setWeightsByName,
   type BatchNorm,
   type Layer,
@@ -197,12 +198,14 @@ function areFinite({mean, variance}: Moments): tf.Tensor {
 function setStatistics(layer: Layer, {batches, moments}: PooledMoments): void {
   tf.tidy(() => {
     const {mean, variance, count} = moments!;
-    const isUnbiased = layer.getConfig().unbiasedMovingVariance === true;
+    const {unbiasedMovingVariance} = normFields(layer);
     const perChannel = tf.mul(count, tf.onesLike(mean)) as tf.Tensor1D;
     setWeightsByName(layer, {
       ...consistentStatistics(layer, {
         mean,
-        variance: isUnbiased ? unbiased(variance as tf.Tensor1D, perChannel) : variance,
+        variance: unbiasedMovingVariance
+          ? unbiased(variance as tf.Tensor1D, perChannel)
+          : variance,
       }),
       num_batches_tracked: tf.scalar(batches, 'int32'),
     });

@@ -46,10 +46,19 @@ function exampleWeights(batchWeights: tf.Tensor, x: tf.Tensor): MomentWeights {
 /** What Keras adds to the count of unmasked values before dividing by it. */
 const COUNT_OFFSET = 1e-7;
 
+/**
+ * Where a mask is other than 0. The wasm backend's cast to bool keeps the last byte of a value
+ * instead, so that a mask of type bool may hold others than 0 and 1 as well.
+ */
+function isUnmasked(mask: tf.Tensor): tf.Tensor {
+  const values = mask.dtype === 'bool' ? tf.cast(mask, 'int32') : mask;
+  return tf.notEqual(values, tf.scalar(0, values.dtype as 'int32'));
+}
+
 /** 0 for the masked positions, for which the mask is 0 or false, and 1 for all others. */
 function maskWeights(mask: tf.Tensor): MomentWeights {
   return {
-    weights: tf.expandDims(tf.cast(tf.cast(mask, 'bool'), 'float32'), -1),
+    weights: tf.expandDims(tf.cast(isUnmasked(mask), 'float32'), -1),
     offset: COUNT_OFFSET,
   };
 }
@@ -79,7 +88,7 @@ function withoutMaskedNonFinites(x: tf.Tensor, mask: tf.Tensor): tf.Tensor {
 function keepWhere(x: tf.Tensor, mask: tf.Tensor, values: tf.Tensor): tf.Tensor {
   // As matrices: not every backend chooses among tensors of rank 5.
   const shape: [number, number] = [mask.size, x.size / mask.size];
-  const unmasked = tf.broadcastTo(tf.reshape(tf.cast(mask, 'bool'), [-1, 1]), shape);
+  const unmasked = tf.broadcastTo(tf.reshape(isUnmasked(mask), [-1, 1]), shape);
   const keep = tf.logicalOr(unmasked, tf.isFinite(tf.reshape(x, shape)));
   const kept = tf.where(keep, tf.reshape(values, shape), tf.zeros(shape));
   return tf.reshape(kept, x.shape);

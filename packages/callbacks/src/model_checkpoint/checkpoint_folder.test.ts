@@ -217,7 +217,7 @@ describe('while a training goes on', () => {
 test('a file in the place of the folder is an error that says so', async () => {
   const file = join(folder(), 'file');
   await writeFile(file, '');
-  const message = `: '${file}' can't be read: a part of the path is no folder (ENOTDIR)`;
+  const message = `: '${file}' can't be read: a part of the path is not a folder (ENOTDIR)`;
   for (const [name, act] of Object.entries({resume, hasCheckpoints})) {
     const error = await act(file).then(
       () => null,

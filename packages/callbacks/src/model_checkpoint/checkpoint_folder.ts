@@ -249,7 +249,7 @@ const reasons: Record<string, string> = {
   ENFILE: 'too many files are open in the system',
   ENOENT: 'it is missing',
   ENOSPC: 'no space is left on the disk',
-  ENOTDIR: 'a part of the path is no folder',
+  ENOTDIR: 'a part of the path is not a folder',
   EPERM: 'permission is denied',
   EROFS: 'the file system can only be read',
 };

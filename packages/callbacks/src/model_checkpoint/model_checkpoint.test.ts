@@ -186,7 +186,7 @@ describe('a folder', () => {
       fit(model, [new ModelCheckpoint({path: join(file, 'inside')})]),
     ).rejects.toThrow(
       `ModelCheckpoint: '${file}/inside' can't be used for checkpoints: a part of the ` +
-        'path is no folder (ENOTDIR)',
+        'path is not a folder (ENOTDIR)',
     );
     expect(model.optimizer.iterations).toBe(0);
   });

@@ -15,20 +15,25 @@ import {
   makeDataset,
   resBatchNorm,
 } from '../../test/models';
-import type {Layer} from '../../test/models';
+import type {Batch, Layer} from '../../test/models';
 import {UpdateOpsCheck} from '..';
 import type {UpdateOpsViolation} from '..';
 
-const batch = makeBatch();
+let batch: Batch;
 let optimizer: tf.Optimizer;
 
 beforeEach(() => {
+  batch = makeBatch();
   optimizer = tf.train.sgd(0.01);
   // tfjs-layers says that what is trainable has changed since the model was compiled.
   jest.spyOn(console, 'warn').mockImplementation(() => {});
 });
 
-afterEach(() => jest.restoreAllMocks());
+afterEach(() => {
+  tf.dispose([batch.xs, batch.ys]);
+  optimizer.dispose();
+  jest.restoreAllMocks();
+});
 
 /** A model, and what is around a batch norm in it, from the inside outwards. */
 interface Nest {

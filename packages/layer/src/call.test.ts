@@ -110,3 +110,31 @@ describe('a call that does not say which phase it is, while gradients are record
     expect(warn).not.toHaveBeenCalled();
   });
 });
+
+declare const backendUnderTest: string;
+const onWasm = backendUnderTest === 'wasm' ? describe : describe.skip;
+
+onWasm('a training call on wasm without the kernels that train convolutions', () => {
+  test('says, once, which package has them', () => {
+    const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
+    const kernel = tf.getKernel('Conv2DBackpropFilter', 'wasm')!;
+    tf.unregisterKernel('Conv2DBackpropFilter', 'wasm');
+    try {
+      const images = () => tf.ones([2, 2, 2, 1]);
+      const loss = (layer = named()) =>
+        tf.variableGrads(
+          () => tf.sum(layer.apply(images(), {training: true})) as tf.Scalar,
+        );
+      tf.tidy(() => void named().apply(images(), {training: true}));
+      expect(warn).not.toHaveBeenCalled();
+      const layer = named();
+      layer.build([null, 2, 2, 1]);
+      for (let step = 0; step < 2; ++step) loss(layer);
+      expect(warn).toHaveBeenCalledTimes(1);
+      expect(warn.mock.calls[0][0]).toContain("import '@resbatchnorm/wasm-training'");
+    } finally {
+      tf.registerKernel(kernel);
+      warn.mockRestore();
+    }
+  });
+});

@@ -84,6 +84,7 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
 
   private isApplied = false;
   private hasAskedForMode = false;
+  private lastCount: number | null = null;
   private madeCount = 0;
   private runCount = 0;
 
@@ -115,6 +116,14 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
   /** How many update ops have run; less than were made if some were collected and not run. */
   get updateCount(): number {
     return this.runCount;
+  }
+
+  /**
+   * How many values each channel had in the last training call; null before one, and where a
+   * mask or weights have the device count. Of one value the variance is 0.
+   */
+  get lastValueCount(): number | null {
+    return this.lastCount;
   }
 
   /** The axis of the channels. */
@@ -280,6 +289,7 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
   ): tf.Tensor {
     const {options, moving} = this;
     const {gamma, beta} = this.affine();
+    adviseWasmTraining(this.name, x);
     const weighted =
       x.size > 0
         ? withMomentWeights(float32(x), mask, batchWeights)
@@ -303,7 +313,9 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
         ? unbiased(variance, count)
         : variance;
       if (this[STATISTICS_LISTENERS].size > 0) this.tellListeners(x, result, followed);
-      if (!isTrial) this.updateMovingStatistics({mean, variance: followed});
+      if (isTrial) return result.y;
+      this.lastCount = typeof count === 'number' ? count : null;
+      this.updateMovingStatistics({mean, variance: followed});
     }
     return result.y;
   }
@@ -349,6 +361,21 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
       ...this.objects.getConfig(),
     };
   }
+}
+
+let hasAdvisedWasmTraining = false;
+
+/** Says, once, where a network of images is trained on wasm that tfjs alone can't train there. */
+function adviseWasmTraining(layer: string, x: tf.Tensor): void {
+  if (hasAdvisedWasmTraining || x.rank < 4 || tf.getBackend() !== 'wasm') return;
+  if (tf.engine().state.gradientDepth === 0) return;
+  if (tf.getKernel('Conv2DBackpropFilter', 'wasm') !== undefined) return;
+  hasAdvisedWasmTraining = true;
+  console.warn(
+    `ResBatchNorm '${layer}': the wasm backend of TensorFlow.js can't train convolutions, as it ` +
+      "lacks Conv2DBackpropFilter and others: import '@resbatchnorm/wasm-training', which " +
+      'registers them.',
+  );
 }
 
 function float32(x: tf.Tensor): tf.Tensor {

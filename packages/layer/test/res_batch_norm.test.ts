@@ -287,3 +287,17 @@ describe('memory', () => {
     expect(tf.memory().numTensors).toBe(before + 1);
   });
 });
+
+test('the layer tells how many values a channel had', () => {
+  const layer = resBatchNorm();
+  expect(layer.lastValueCount).toBeNull();
+  const counts = [tf.ones([4, 3, 2]), tf.ones([1, 1, 2])].map(x => {
+    layer.apply(x, {training: true});
+    return layer.lastValueCount;
+  });
+  expect(counts).toEqual([12, 1]);
+  layer.apply(tf.ones([4, 3, 2]));
+  expect(layer.lastValueCount).toBe(1);
+  layer.apply(tf.ones([4, 3, 2]), {training: true, mask: tf.ones([4, 3])});
+  expect(layer.lastValueCount).toBeNull();
+});

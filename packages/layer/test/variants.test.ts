@@ -264,6 +264,50 @@ describe('adjustment', () => {
 });
 
 describe('a mask', () => {
+  test.each([
+    [
+      'fractions',
+      [
+        [0.5, 0.5, 0],
+        [0.5, 0, 0],
+      ],
+    ],
+    [
+      '256, whose last byte is 0',
+      [
+        [256, 256, 0],
+        [256, 0, 0],
+      ],
+    ],
+    [
+      '3',
+      [
+        [3, 3, 0],
+        [3, 0, 0],
+      ],
+    ],
+  ] as [string, number[][]][])(
+    'of other values than 0 and 1: %s',
+    async (_name, values) => {
+      const x = tf.tensor3d([1, 2, 30, 4, 50, 60], [2, 3, 1]);
+      const masks = [
+        tf.tensor2d(values),
+        tf.cast(
+          tf.tensor2d([
+            [3, 3, 0],
+            [3, 0, 0],
+          ]),
+          'bool',
+        ),
+      ];
+      for (const mask of masks) {
+        const layer = resBatchNorm({momentum: 0});
+        train(layer, x, {mask});
+        await expect(layer.getWeights()[2]).toBeAllclose([7 / 3], {rtol: 1e-4});
+      }
+    },
+  );
+
   const x = () =>
     tf.tensor3d([
       [[1], [2], [NaN]],

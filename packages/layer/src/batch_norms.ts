@@ -25,10 +25,10 @@ export interface UpdateCounts {
   readonly updateOpCount: number;
   /** Update ops that have run. */
   readonly updateCount: number;
-  /** How many values each channel had in the last training call; null where not known. */
-  readonly lastValueCount: number | null;
   /** How many of those left the statistics alone, because the batch's were not finite. */
   readSkippedUpdateCount(): Promise<number>;
+  /** How many values each channel had in the last training call; null where not known. */
+  readonly lastValueCount: number | null;
 }
 
 /** Whether it is a ResBatchNorm or of a subclass of it, also one of another copy. */

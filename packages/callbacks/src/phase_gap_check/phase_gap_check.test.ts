@@ -125,6 +125,19 @@ describe.each(kinds)('%s', (className, makeNorm) => {
   });
 });
 
+test('the distance is from what the moving variance follows', async () => {
+  const layer = resBatchNorm({unbiasedMovingVariance: true} as object);
+  const model = normOnly(layer);
+  // 2 and 4, so an unbiased variance of 2; then 6 and 10: 8.
+  const xs = tf.tensor2d([2, 4, 6, 10].map(x => [x, x, x]));
+  fillWeight(layer, 'moving_mean', 5.5);
+  fillWeight(layer, 'moving_variance', 5);
+  const check = quietCheck({data: {xs, ys: xs}, batchSize: 2});
+  const [{varianceDistance}] = (await check.check(model)).layers;
+  expect(varianceDistance).toBeCloseTo(0, 5);
+  xs.dispose();
+});
+
 test('all metrics of all outputs, by their names', async () => {
   const input = tfl.input({shape: [3]});
   const normed = resBatchNorm().apply(input);

@@ -12,7 +12,7 @@ const root = path.resolve(folder, '../..');
 const tsconfig = path.join(root, 'tsconfig.json');
 
 /**
- * Puts the shims in the place of Node's modules. That is for Jest's own packages alone: in a
+ * Puts the shims instead of Node's modules. That is for Jest's own packages alone: in a
  * test file a module of Node is an error.
  */
 const withoutNode = {

@@ -1,6 +1,6 @@
 /**
  * What Jest's own packages use of Node's modules other than `path`, for a page. The bundle of
- * the page has it in their place, and in the place of `graceful-fs`.
+ * the page has it instead of them, and instead of `graceful-fs`.
  */
 
 /** One test runs at a time, so what is current needs no tracking through promises. */

@@ -65,7 +65,7 @@ const isCaller = line =>
   );
 
 /**
- * A function that puts the file and line of the source in the place of those of the bundle, in
+ * A function that replaces the file and line of the bundle by those of the source, in
  * the stack of an error.
  */
 export function sourcePositions(files) {

@@ -23,7 +23,7 @@ export interface Options extends TrainOptions {
   /** 6n + 2 layers. */
   depth: number;
   norm: NormName;
-  /** At most so many training images and so many test images. */
+  /** The most images to train with, and to test with. */
   limit?: number;
   backend: BackendName | 'auto';
   /** Of the initial weights, too. */

@@ -28,7 +28,7 @@ import {train} from './train.js';
 /** How a run ended; a run that failed throws. */
 export type Outcome = 'done' | 'interrupted';
 
-/** @throws UsageError for what the user can put right, before anything is trained. */
+/** @throws UsageError before anything is trained, for a mistake of the user. */
 export async function run(options: Options): Promise<Outcome> {
   const dataset = await loadDataset(options);
   await checkWritable(options.out, {folder: options.out});

@@ -120,7 +120,7 @@ export async function watchTraining(
     const data = trainingBatches(dataset, normalization, {batchSize, seed: 2});
     const callbacks = makeCallbacks(folder, data, isAllDue);
     const clock = new StepClock();
-    // The first one in the list lets the event loop run in the place of fit and of those behind
+    // The first one in the list lets the event loop run instead of fit and of those behind
     // it. This one does nothing else in a step.
     const yielding = new EarlyStopping({monitor: 'loss', patience: forever});
     const eventLoop = timeHooks(yielding);

@@ -2,7 +2,7 @@
 import type {Device} from '@resbatchnorm/tools-common/device';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Calls so many times what is timed, and resolves when the last call has ended. */
+/** Makes `count` calls, and resolves when the last one has been computed. */
 export type Contender = (count: number) => Promise<void>;
 
 /** The data of a task, and what is timed with it. */
@@ -59,7 +59,7 @@ function copyArray(values: number): PreparedTask {
   return {contenders: {copy}, dispose: () => {}};
 }
 
-/** There is no op that copies: tf.clone shares the buffer. Negation reads and writes as much. */
+/** No op copies: tf.clone shares the buffer. Negation reads and writes as much. */
 function copyTensor(values: number): PreparedTask {
   // Of rank 2, which every backend has in one texture or buffer.
   const x = tf.ones([values / 1024, 1024]);

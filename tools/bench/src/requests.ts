@@ -71,9 +71,9 @@ export interface CallbackSamples {
 export interface Requests {
   /** The first. */
   open: {args: OpenArgs; answer: Opened};
-  /** Makes the data of a task, in the place of those of the one before. */
+  /** Makes the data of a task; those of the task before are discarded. */
   prepare: {args: Task; answer: Prepared};
-  /** Calls a contender of the task so many times; the milliseconds of one call. */
+  /** Calls a contender of the task `count` times; the milliseconds of one call. */
   time: {args: {contender: string; count: number}; answer: number};
   /** The errors of each contender of a norm, against float64. */
   accuracy: {args: {shape: readonly number[]}; answer: Record<string, Errors>};

@@ -4,14 +4,14 @@ import {type Sample, sampleOf} from '@resbatchnorm/tools-common/report';
 
 export interface TimedContender {
   name: string;
-  /** Milliseconds of one of so many calls. */
+  /** Makes `count` calls; the milliseconds that one takes. */
   time(count: number): Promise<number>;
 }
 
 export interface Pace {
-  /** Each is a repetition of every contender. */
+  /** In each, every contender is timed once. */
   rounds: number;
-  /** After so many it ends when the budget is spent. */
+  /** Once these are done, it ends when the budget is spent. */
   fewestRounds: number;
   budgetMs: number;
   /** What a repetition takes at least, in as many calls as that needs. */

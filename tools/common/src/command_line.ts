@@ -10,7 +10,7 @@ import {type Command, CommanderError, InvalidArgumentError} from 'commander';
 
 export const exitCodes = {done: 0, failed: 1, usage: 2};
 
-/** What the user can put right, in one line. */
+/** A mistake of the user: one line that says what to change. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

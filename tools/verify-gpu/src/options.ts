@@ -20,7 +20,7 @@ export interface Options {
 }
 
 const defaultSteps = {full: 200, quick: 20};
-// With fewer, there is no tenth to compare and no second half.
+// Of fewer, the first and the last tenth could not be compared.
 const fewestSteps = 10;
 
 // Timers hold no more than 24 days.

@@ -28,7 +28,7 @@ export async function loadPaddedDigits() {
   return {dataset, normalization: normalizationOf(dataset)};
 }
 
-/** Grey images amid a border of 0, the same in all channels. */
+/** Grey images in the middle of a border of zeros, the same in all channels. */
 export function padded(
   {pixels, labels}: LabelledImages,
   [height, width]: readonly number[],

@@ -81,7 +81,7 @@ function updatesCheck(check: UpdateOpsCheck, steps: number): Check {
 
 /**
  * How much a quantity grew over a run: its peak in the second half over its peak in the
- * first. What is allocated once, at the start, is no growth.
+ * first. What is allocated once, at the start, does not count.
  */
 export function growth(samples: readonly number[]): number {
   const middle = samples.length >> 1;

@@ -10,5 +10,15 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-for script in ['tf1.py', 'contrib.py', 'tf_layers.py', 'keras3.py', 'keras3_freezing.py', 'pytorch.py']:
+SCRIPTS = [
+    'tf1.py',
+    'contrib.py',
+    'tf_layers.py',
+    'keras3.py',
+    'keras3_freezing.py',
+    'pytorch.py',
+    'tf_keras_model.py',
+]
+
+for script in SCRIPTS:
     subprocess.run([sys.executable, HERE / script], check=True)

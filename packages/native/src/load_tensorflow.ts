@@ -3,6 +3,7 @@ import {createRequire} from 'node:module';
 
 import {diagnose} from './diagnosis.js';
 import {examine} from './examine.js';
+import {setUpGpu} from './gpu_reasons.js';
 import {NativeError, reasonOf} from './native_error.js';
 import {restoreIsNullOrUndefined} from './node_fault.js';
 import {requireTfjsNode} from './tfjs_node.js';
@@ -35,7 +36,7 @@ export async function loadTensorFlow({
   if (!existsSync(tfjsNode.addonFile)) {
     throw new NativeError(
       `${tfjsNode.name} in ${tfjsNode.directory} has no native addon.`,
-      'Run `npx resbatchnorm-native setup`.',
+      gpu === 'require' ? setUpGpu : 'Run `npx resbatchnorm-native setup`.',
     );
   }
   // TensorFlow's own notes on the processor; warnings and errors stay.

@@ -1,4 +1,8 @@
-import {adapterRemedy, describeAdapter} from './load_webgpu.js';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+
+import {adapterRemedy, describeAdapter, softwareDriver} from './load_webgpu.js';
 
 it('names the Vulkan driver only on Linux', () => {
   expect(adapterRemedy('linux')).toMatch(/Vulkan driver/);
@@ -19,4 +23,23 @@ it('describes an adapter by the most telling of its names', () => {
   expect(
     describeAdapter({vendor: '', architecture: '', device: '', description: ''}),
   ).toBe('unnamed adapter');
+});
+
+describe('the driver of chromium', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'vulkan-'));
+  });
+  afterEach(() => rmSync(folder, {recursive: true}));
+
+  it('is used where it is the only one', () => {
+    const file = join(folder, 'swiftshader');
+    writeFileSync(file, '{}');
+    const folders = [join(folder, 'missing'), folder];
+    expect(softwareDriver({}, folders, file)).toBe(file);
+    expect(softwareDriver({}, folders, join(folder, 'missing'))).toBeUndefined();
+    expect(softwareDriver({VK_DRIVER_FILES: 'mine'}, folders, file)).toBeUndefined();
+    writeFileSync(join(folder, 'nvidia_icd.json'), '{}');
+    expect(softwareDriver({}, folders, file)).toBeUndefined();
+  });
 });

@@ -1,3 +1,7 @@
+import {existsSync, readdirSync} from 'node:fs';
+import {homedir} from 'node:os';
+import {join} from 'node:path';
+
 import {NativeError, reasonOf} from './native_error.js';
 
 export interface LoadedWebGPU {
@@ -17,6 +21,7 @@ const installPackages =
  * @throws NativeError if a package is missing, or there is no driver or no adapter.
  */
 export async function loadWebGPU(): Promise<LoadedWebGPU> {
+  useSoftwareDriver();
   const {create, globals} = await importDawn();
   const gpu = create([]);
   const adapter = await gpu.requestAdapter({powerPreference: 'high-performance'});
@@ -44,6 +49,40 @@ export async function loadWebGPU(): Promise<LoadedWebGPU> {
       if (!hadNavigator) Reflect.deleteProperty(globalThis, 'navigator');
     },
   };
+}
+
+/** Where Debian's package chromium keeps SwiftShader, a Vulkan driver that needs no GPU. */
+const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
+
+/**
+ * Where there is no Vulkan driver but that of chromium, Vulkan's loader is told of it: it looks
+ * in the folders of drivers alone.
+ */
+function useSoftwareDriver(): void {
+  const driver = softwareDriver(process.env, driverFolders());
+  if (driver === undefined) return;
+  process.env.VK_DRIVER_FILES = driver;
+  process.env.VK_ICD_FILENAMES = driver;
+}
+
+function driverFolders(): string[] {
+  const data = process.env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share');
+  const parents = ['/etc', '/usr/local/etc', '/usr/local/share', '/usr/share', data];
+  return parents.map(parent => join(parent, 'vulkan', 'icd.d'));
+}
+
+/** SwiftShader's file, where neither the environment nor a folder has another driver. */
+export function softwareDriver(
+  env: Record<string, string | undefined>,
+  folders: readonly string[],
+  file = SWIFTSHADER,
+): string | undefined {
+  const isChosen = env.VK_DRIVER_FILES ?? env.VK_ICD_FILENAMES ?? env.VK_ADD_DRIVER_FILES;
+  const hasDriver = folders.some(
+    folder =>
+      existsSync(folder) && readdirSync(folder).some(name => /\.json$/.test(name)),
+  );
+  return isChosen || hasDriver || !existsSync(file) ? undefined : file;
 }
 
 async function importDawn(): Promise<typeof import('webgpu')> {
@@ -74,8 +113,8 @@ export function adapterRemedy(platform: string): string {
   return (
     'Install libvulkan1 and the Vulkan driver of the GPU: the one of NVIDIA, or ' +
     'mesa-vulkan-drivers 25 or newer (`vulkaninfo --summary` lists what is there). Without ' +
-    "a GPU, SwiftShader of Debian's package chromium works: set VK_ICD_FILENAMES and " +
-    'VK_DRIVER_FILES to its vk_swiftshader_icd.json.'
+    "a GPU, SwiftShader of Debian's package chromium works, and is found where it is the only " +
+    'driver; else set VK_DRIVER_FILES to its vk_swiftshader_icd.json.'
   );
 }
 

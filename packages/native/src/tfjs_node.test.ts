@@ -36,6 +36,12 @@ describe('findTfjsNode', () => {
       );
     });
 
+    it('names the setup for a GPU where one is asked for', async () => {
+      await expect(loadTensorFlow({gpu: 'require'})).rejects.toThrow(
+        /has no native addon\. Run `npx resbatchnorm-native setup --gpu`\./,
+      );
+    });
+
     it('names setup where the addon does not load', async () => {
       install('garbage');
       await expect(loadTensorFlow()).rejects.toThrow(

@@ -188,6 +188,18 @@ describe('onBatchStatistics', () => {
     expect(take).not.toHaveBeenCalled();
   });
 
+  test('a trial tells its own listeners alone', () => {
+    const layer = resBatchNorm();
+    const [ofTraining, ofTrial] = [jest.fn(), jest.fn()];
+    onBatchStatistics(layer, ofTraining);
+    withBatchStatistics([layer], ofTrial, () => train(layer, batch()));
+    expect(ofTraining).not.toHaveBeenCalled();
+    expect(ofTrial).toHaveBeenCalledTimes(1);
+    train(layer, batch());
+    expect(ofTraining).toHaveBeenCalledTimes(1);
+    expect(ofTrial).toHaveBeenCalledTimes(1);
+  });
+
   test('the built-in layer does not tell', () => {
     expect(onBatchStatistics(tfl.layers.batchNormalization(), () => {})).toBeNull();
   });

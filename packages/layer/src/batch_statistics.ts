@@ -30,8 +30,8 @@ export type TakeStatistics = (layer: Layer, batch: BatchStatistics) => void;
 export interface StatisticsListener {
   take(batch: BatchStatistics): void;
   /**
-   * If so, the layer is in training mode whatever the call says, and makes no update op: the
-   * call leaves no trace.
+   * If so, the layer is in training mode whatever the call says, makes no update op, and tells
+   * trials alone: the call leaves no trace.
    */
   isTrial: boolean;
 }
@@ -72,7 +72,7 @@ export function withBatchStatistics<T>(
 
 /**
  * From now on, tells the statistics of each batch that a ResBatchNorm is trained with. It is
- * trained as without that.
+ * trained as without that. What `withBatchStatistics` runs meanwhile is not told.
  *
  * @returns a function that ends it; null for the built-in layer, which does not tell.
  */

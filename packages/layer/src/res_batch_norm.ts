@@ -312,7 +312,7 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
       const followed = options.unbiasedMovingVariance
         ? unbiased(variance, count)
         : variance;
-      if (this[STATISTICS_LISTENERS].size > 0) this.tellListeners(x, result, followed);
+      this.tellListeners(x, result, followed, isTrial);
       if (isTrial) return result.y;
       this.lastCount = typeof count === 'number' ? count : null;
       this.updateMovingStatistics({mean, variance: followed});
@@ -343,7 +343,13 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
     x: tf.Tensor,
     result: VariantResult,
     followedVariance: tf.Tensor1D,
+    isTrial: boolean,
   ): void {
+    // A trial is no training, which is what the others wait for.
+    const listeners = [...this[STATISTICS_LISTENERS]].filter(
+      listener => listener.isTrial === isTrial,
+    );
+    if (listeners.length === 0) return;
     const {mean, count, virtualMeans} = result;
     const batch = {
       mean,
@@ -351,7 +357,7 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
       count: virtualMeans === undefined ? count : x.size / mean.size,
       followedVariance,
     };
-    for (const listener of this[STATISTICS_LISTENERS]) listener.take(batch);
+    for (const listener of listeners) listener.take(batch);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

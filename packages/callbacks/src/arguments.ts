@@ -8,6 +8,8 @@ import {
 } from '@resbatchnorm/layer/introspection';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
+import {counted} from './counted.js';
+
 /** @throws ValueError if `args` is not an object, or has a key that is not among `known`. */
 export function checkArguments(
   where: string,
@@ -78,6 +80,6 @@ export function watchedBatchNorms(where: string, model: tfl.LayersModel): BatchN
   throw new ValueError(
     `${where}: the model '${model.name}' must have a batch-norm layer with moving ` +
       'statistics (ResBatchNorm or tf.layers.batchNormalization). Received: a model with ' +
-      `none among its ${model.layers.length} layers`,
+      `none among its ${counted(model.layers.length, 'layer')}`,
   );
 }

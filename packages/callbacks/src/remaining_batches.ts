@@ -3,6 +3,7 @@ import {ValueError} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
 
 import {checkArguments, checkWholeNumber} from './arguments.js';
+import {counted} from './counted.js';
 
 /** A dataset as `fitDataset` takes it. */
 export interface BatchDataset<T> {
@@ -112,7 +113,8 @@ function divide<T>(
 
 function tooShort(received: number, expected: number): ValueError {
   return new ValueError(
-    `${NAME}: the dataset must have at least ${expected} batches in an epoch. ` +
+    `${NAME}: the dataset must have at least ${counted(expected, 'batch', 'batches')} in ` +
+      'an epoch. ' +
       `Received: its end after ${received}`,
   );
 }

@@ -6,6 +6,7 @@ import {
   type Layer,
 } from '@resbatchnorm/layer/introspection';
 
+import {counted} from '../counted.js';
 import {statisticsDistance, type Statistics} from '../statistics_distance.js';
 import type {Updates} from './update_progress.js';
 
@@ -130,7 +131,7 @@ function explain(
     return {
       cause: 'momentum too high',
       message:
-        `after ${run} updates with momentum ${momentumOf(layer)}, the values before them ` +
+        `after ${counted(run, 'update')} with momentum ${momentumOf(layer)}, the values before them ` +
         `make up ${(100 * weight).toPrecision(3)} % of its moving statistics. Take more ` +
         `steps, or a momentum of ${roundedDown(YOUNG ** (1 / (run + left)))} or less`,
     };

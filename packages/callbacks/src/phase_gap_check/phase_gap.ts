@@ -1,5 +1,6 @@
 /** What a check saw, in words, the error that says so, and what is done with a gap. */
 import {argumentError} from '../arguments.js';
+import {counted} from '../counted.js';
 import type {LayerGap} from './layer_gap.js';
 import type {LossAndMetrics} from './probe.js';
 
@@ -35,7 +36,7 @@ export function formatPhaseGap(report: PhaseGapReport): string {
     .slice(0, MOST_NAMED);
   return [
     `PhaseGapCheck${when}: the model is worse in inference mode than in training mode on ` +
-      `the same ${examples} examples: ${values.join(', ')}.`,
+      `the same ${counted(examples, 'example')}: ${values.join(', ')}.`,
     ...furthest.map(
       ({layer, className, meanDistance, varianceDistance, message}) =>
         `${layer} (${className}): mean off by ${show(meanDistance)}, variance by ` +

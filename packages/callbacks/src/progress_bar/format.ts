@@ -1,9 +1,4 @@
-/** How a progress bar writes numbers. */
-
-/** 12345 → 12,345 */
-export function integer(value: number): string {
-  return Math.round(value).toLocaleString('en');
-}
+/** How a progress bar writes what it shows. */
 
 /** 83.4 → 1:23; 3725 → 1:02:05 */
 export function duration(seconds: number): string {

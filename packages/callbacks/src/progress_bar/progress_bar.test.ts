@@ -9,7 +9,7 @@ import type {Batch} from '../../test/models';
 import {ProgressBar, remainingBatches} from '..';
 import type {BatchDataset, ProgressBarArgs} from '..';
 import {ModelCheckpoint, resume} from '../node';
-import {bar, duration, integer, quantity} from './format';
+import {bar, duration, quantity} from './format';
 import {RunningMeans} from './progress_bar';
 
 class Recorder {
@@ -190,8 +190,6 @@ test('means over the examples of all steps that were added', async () => {
 });
 
 describe('numbers', () => {
-  test('integer', () => expect(integer(12345.4)).toBe('12,345'));
-
   test.each([
     [0.4, '0:00'],
     [83.4, '1:23'],

@@ -2,8 +2,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import {argumentError, checkArguments} from '../arguments.js';
+import {counted, integer} from '../counted.js';
 import {FitCallback, logValue, readLogs, type FitLogs} from '../fit_callback.js';
-import {bar, duration, integer, quantity} from './format.js';
+import {bar, duration, quantity} from './format.js';
 
 /** A part of Node's streams; `isTTY` says that it is a terminal, `columns` how wide. */
 export interface OutputStream {
@@ -155,11 +156,12 @@ export class ProgressBar extends FitCallback {
 
   private count(): string {
     const total = this.examplesPerEpoch;
-    const seen = integer(this.examplesInEpoch);
-    if (total !== null) return `${seen}/${integer(total)}`;
+    const seen = this.examplesInEpoch;
+    if (total !== null) return `${integer(seen)}/${integer(total)}`;
     const {steps} = this.params as TrainingParams;
     const {stepInEpoch} = this.position;
-    return steps ? `step ${integer(stepInEpoch)}/${integer(steps)}` : `${seen} examples`;
+    if (steps) return `step ${integer(stepInEpoch)}/${integer(steps)}`;
+    return counted(seen, 'example');
   }
 
   private speed(): string[] {

@@ -9,6 +9,7 @@ import {
 } from '@resbatchnorm/layer/introspection';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
+import {counted, integer} from '../counted.js';
 import {
   findingsIn,
   takeSnapshot,
@@ -181,17 +182,13 @@ export function summaryOf(report: readonly LayerReport[]): string {
     report.reduce((sum, layer) => sum + of(layer), 0);
   const steps = Math.max(0, ...report.map(layer => layer.steps));
   const updates = total(layer => layer.updates);
-  const layers = `${report.length} ${report.length === 1 ? 'layer' : 'layers'}`;
-  const inSteps = `${integer(steps)} ${steps === 1 ? 'step' : 'steps'}`;
-  const run = `${integer(updates)} updates run`;
+  const layers = counted(report.length, 'layer');
+  const inSteps = counted(steps, 'step');
+  const run = `${counted(updates, 'update')} run`;
   const skipped = `${integer(total(layer => layer.skippedUpdates ?? 0))} skipped as non-finite`;
   const counts =
     report.length * steps === updates
       ? `${layers} × ${inSteps} = ${run}`
       : `${layers}, ${inSteps}, ${run}`;
   return `${counts}, ${skipped}`;
-}
-
-function integer(value: number): string {
-  return value.toLocaleString('en');
 }

@@ -509,7 +509,7 @@ describe('the summary', () => {
       updateOps.dispose();
     });
     expect(check.summary()).toBe(
-      '1 layer, 2 steps, 1 updates run, 1 skipped as non-finite',
+      '1 layer, 2 steps, 1 update run, 1 skipped as non-finite',
     );
   });
 });

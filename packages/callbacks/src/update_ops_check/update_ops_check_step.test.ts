@@ -315,7 +315,7 @@ describe('updates skipped as non-finite', () => {
     }
     strict.step(model, () => forward(NaN));
     await expect(strict.checkStatistics(model)).rejects.toThrow(
-      '1 of the last 1 updates',
+      'skipped as non-finite: the last update. The mean or variance',
     );
   });
 });

@@ -2,6 +2,7 @@
 import {isBuiltInBatchNorm, type Layer} from '@resbatchnorm/layer/introspection';
 
 import {argumentError} from '../arguments.js';
+import {counted} from '../counted.js';
 
 /** Why a layer failed the check; the README of the package explains each. */
 export type ViolationReason =
@@ -123,7 +124,8 @@ export function skippedAsNonFinite(skipped: number, run: number): Finding {
   return {
     ...error(
       'skipped as non-finite',
-      `${skipped} of the last ${run} updates. The mean or variance of the batch was not ` +
+      (run === 1 ? 'the last update' : `${skipped} of the last ${run} updates`) +
+        '. The mean or variance of the batch was not ' +
         'finite, so the moving statistics were left as they were',
     ),
     severity,
@@ -151,9 +153,8 @@ export function negativeVariance(lowest: number, bad: number, size: number): Fin
 /** One headline, then one line a layer. */
 export function formatViolations(violations: readonly UpdateOpsViolation[]): string {
   const layers = new Set(violations.map(violation => violation.layer)).size;
-  const plural = layers === 1 ? '' : 's';
   return [
-    `UpdateOpsCheck, ${violations[0].when}: ${layers} batch-norm layer${plural} failed.`,
+    `UpdateOpsCheck, ${violations[0].when}: ${counted(layers, 'batch-norm layer')} failed.`,
     ...violations.map(
       ({layer, className, message}) => `${layer} (${className}): ${message}.`,
     ),

@@ -16,7 +16,7 @@ describe('arguments of apply that are wrong', () => {
     ],
     [
       {trainig: true},
-      "ResBatchNorm 'bn': apply has no argument 'trainig'. Did you mean 'training'?. " +
+      "ResBatchNorm 'bn': apply has no argument 'trainig'. Did you mean 'training'? " +
         'Received: true',
     ],
     [

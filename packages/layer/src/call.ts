@@ -100,28 +100,36 @@ export type Kwargs = Parameters<Layer['call']>[1];
  */
 export function checkKwargs(layer: Layer, inputs: unknown, kwargs: unknown): void {
   if (kwargs == null) return;
-  const refuse = (what: string, received: unknown): never => {
-    throw new ValueError(
-      `ResBatchNorm '${layer.name}': ${what}. Received: ${describe(received)}`,
-    );
-  };
-  const known = ['training', 'mask', 'batchWeights'];
   if (typeof kwargs !== 'object' || Array.isArray(kwargs)) {
-    refuse('the second argument of apply must be an object: {training: true}', kwargs);
+    refuse(
+      layer,
+      'the second argument of apply must be an object: {training: true}.',
+      kwargs,
+    );
   }
-  const {training, ...others} = kwargs as Record<string, unknown>;
+  const {training} = kwargs as CallKwargs;
   if (training !== undefined && typeof training !== 'boolean') {
-    refuse('training must be true or false', training);
+    refuse(layer, 'training must be true or false.', training);
   }
-  const isByModel = Array.isArray(inputs) && isInGraph(layer);
-  for (const name of Object.keys(others)) {
-    if (known.includes(name)) continue;
-    const meant = nearest(name, known);
+  for (const [name, value] of Object.entries(kwargs as object)) {
+    if (kwargNames.includes(name)) continue;
+    const meant = nearest(name, kwargNames);
+    const isByModel = Array.isArray(inputs) && isInGraph(layer);
     if (isByModel && meant === undefined) continue;
     const hint =
-      meant === undefined ? `Known are ${known.join(', ')}` : `Did you mean '${meant}'?`;
-    refuse(`apply has no argument '${name}'. ${hint}`, others[name]);
+      meant === undefined
+        ? `Known are ${kwargNames.join(', ')}.`
+        : `Did you mean '${meant}'?`;
+    refuse(layer, `apply has no argument '${name}'. ${hint}`, value);
   }
+}
+
+const kwargNames: readonly string[] = ['training', 'mask', 'batchWeights'];
+
+function refuse(layer: Layer, what: string, received: unknown): never {
+  throw new ValueError(
+    `ResBatchNorm '${layer.name}': ${what} Received: ${describe(received)}`,
+  );
 }
 
 export interface CheckedInputs {
@@ -147,22 +155,19 @@ export function checkInputs(
   inputs: Tensor | Tensor[],
   {mask, batchWeights, virtualBatchSize, isApplied}: ToCheck,
 ): CheckedInputs {
-  const refuse = (what: string, received: unknown): never => {
-    throw new ValueError(
-      `ResBatchNorm '${layer.name}': ${what}. Received: ${describe(received)}`,
-    );
-  };
   const [x, shortcut = null] = Array.isArray(inputs) ? inputs : [inputs];
   const [batch] = x.shape;
   if (shortcut !== null && !util.arraysEqual(shortcut.shape, x.shape)) {
     refuse(
-      `the shortcut must have the shape of the input, ${describe(x.shape)}`,
+      layer,
+      `the shortcut must have the shape of the input, ${describe(x.shape)}.`,
       shortcut.shape,
     );
   }
   if (batchWeights != null && !util.arraysEqual(batchWeights.shape, [batch])) {
     refuse(
-      `batchWeights must be of shape [${batch}], one an example`,
+      layer,
+      `batchWeights must be of shape [${batch}], one an example.`,
       batchWeights.shape,
     );
   }
@@ -173,7 +178,8 @@ export function checkInputs(
   const fits = mask != null && util.arraysEqual(mask.shape, expected);
   if (isByUser && mask != null && !fits) {
     refuse(
-      `the mask must have the shape of the input less its last dimension, ${describe(expected)}`,
+      layer,
+      `the mask must have the shape of the input less its last dimension, ${describe(expected)}.`,
       mask.shape,
     );
   }
@@ -186,14 +192,19 @@ export function checkInputs(
   };
   if (virtualBatchSize !== null) {
     if (call.mask !== null) {
-      refuse("virtualBatchSize can't be used with a mask", call.mask.shape);
+      refuse(layer, "virtualBatchSize can't be used with a mask.", call.mask.shape);
     }
     if (batchWeights != null) {
-      refuse("virtualBatchSize can't be used with batchWeights", batchWeights.shape);
+      refuse(
+        layer,
+        "virtualBatchSize can't be used with batchWeights.",
+        batchWeights.shape,
+      );
     }
     if (batch % virtualBatchSize !== 0) {
       refuse(
-        `virtualBatchSize, ${virtualBatchSize}, must divide the number of examples in the batch`,
+        layer,
+        `virtualBatchSize, ${virtualBatchSize}, must divide the number of examples in the batch.`,
         batch,
       );
     }

@@ -1,8 +1,6 @@
 /** Batch norms of one kind in the place of those of the other. */
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {isMaskedInGraph} from '../call.js';
-import {describe, ValueError} from '../errors.js';
 import {
   isBuiltInBatchNorm,
   isCalledOtherwise,
@@ -11,6 +9,8 @@ import {
   weightsByName,
   type Layer,
 } from '../batch_norms.js';
+import {isMaskedInGraph} from '../call.js';
+import {describe, ValueError} from '../errors.js';
 import {resBatchNorm} from '../res_batch_norm.js';
 import {
   builtInEquivalent,
@@ -19,7 +19,6 @@ import {
   type Part,
 } from './built_in_equivalent.js';
 import {checkModel} from './check_model.js';
-
 import type {Edge, Op} from './graph.js';
 import {graphsOf, Rebuild, timeDistributedLayer, unreachable} from './rebuild.js';
 

@@ -97,13 +97,6 @@ test.each(Array.from(named.keys()))('the tests of [%s] are there', label => {
   expect(missing).toEqual([]);
 });
 
-test('all links lead to a file', () => {
-  const inline = Array.from(table.matchAll(/\]\((.+?)\)/g), ([, path]) => path);
-  expect(inline.length).toBeGreaterThan(0);
-  for (const path of [...inline, ...paths.values()])
-    expect(() => read(path)).not.toThrow();
-});
-
 test('a test that is not there is noticed', () => {
   const source = `
     const cases = ['one', 'two'];

@@ -111,8 +111,9 @@ export function checkKwargs(layer: Layer, inputs: unknown, kwargs: unknown): voi
   if (training !== undefined && typeof training !== 'boolean') {
     refuse(layer, 'training must be true or false.', training);
   }
-  for (const [name, value] of Object.entries(kwargs as object)) {
-    if (kwargNames.includes(name)) continue;
+  // Nothing is made on the way: this runs in each call.
+  for (const name in kwargs as object) {
+    if (name === 'training' || name === 'mask' || name === 'batchWeights') continue;
     const meant = nearest(name, kwargNames);
     const isByModel = Array.isArray(inputs) && isInGraph(layer);
     if (isByModel && meant === undefined) continue;
@@ -120,6 +121,7 @@ export function checkKwargs(layer: Layer, inputs: unknown, kwargs: unknown): voi
       meant === undefined
         ? `Known are ${kwargNames.join(', ')}.`
         : `Did you mean '${meant}'?`;
+    const value = (kwargs as Record<string, unknown>)[name];
     refuse(layer, `apply has no argument '${name}'. ${hint}`, value);
   }
 }

@@ -4,15 +4,13 @@
  */
 import {tidy, type Tensor, type TensorInfo} from '@tensorflow/tfjs-core';
 
-import {perChannelShape} from '../../channel_view.js';
 import {followed, type Kernels} from '../kernel.js';
 import {
   activate,
   activationGrad,
   add,
+  lessPerChannel,
   read,
-  reshape,
-  sub,
   type Statistics,
   type TensorFlowBackend,
 } from './ops.js';
@@ -29,7 +27,7 @@ const training: Kernels['training'] = (inputs, attrs, kernelBackend) => {
     let {y, mean, variance, reserve} = strategy.training(backend, x, affine, attrs);
     if (!backend.isUsingGpuDevice && isFarFromZero(backend, {mean, variance}, epsilon)) {
       y.dispose();
-      const rest = shifted(backend, x, mean, axis);
+      const rest = lessPerChannel(backend, x, mean, axis);
       const again = strategy.training(backend, rest, affine, attrs);
       rest.dispose();
       ({y, variance} = again);
@@ -59,7 +57,7 @@ const trainingGrad: Kernels['trainingGrad'] = (inputs, attrs, kernelBackend) => 
     if (backend.isUsingGpuDevice) {
       reserve = [reserve0!, reserve1!, reserve2!];
     } else if (reserve0 !== undefined) {
-      norm.x = shifted(backend, x, reserve0, axis);
+      norm.x = lessPerChannel(backend, x, reserve0, axis);
       norm.mean = reserve1!;
     }
     const gradients = strategy.gradient(backend, norm, reserve, attrs);
@@ -86,7 +84,8 @@ const MAX_RATIO = 8;
  * Whether the mean is large against the standard deviation. TensorFlow's ops round the mean to
  * float32, and the rounding error is in everything they return. On the CPU it costs next to
  * nothing to look at the statistics, so there such a batch is normalized again with its mean
- * subtracted. The reserve is then that shift and the mean of what is left.
+ * subtracted. The reserve is then that shift and the mean of what is left. What a GPU does is in
+ * shifted_rows.ts.
  */
 function isFarFromZero(
   backend: TensorFlowBackend,
@@ -99,18 +98,6 @@ function isFarFromZero(
     if (means[c] ** 2 > MAX_RATIO ** 2 * (variances[c] + epsilon)) return true;
   }
   return false;
-}
-
-/** x less a value a channel. */
-function shifted(
-  backend: TensorFlowBackend,
-  x: TensorInfo,
-  shift: TensorInfo,
-  axis: number,
-): Tensor {
-  const isLast = axis === x.shape.length - 1;
-  const shape = isLast ? shift.shape : perChannelShape(x.shape, axis);
-  return sub(backend, x, reshape(backend, shift, shape));
 }
 
 /**

@@ -7,12 +7,13 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 
-import {channelView} from '../../channel_view.js';
+import {channelView, perChannelShape} from '../../channel_view.js';
 import type {FusedActivation} from '../kernel.js';
 
 type AttrType =
   | 'TF_ATTR_BOOL'
   | 'TF_ATTR_FLOAT'
+  | 'TF_ATTR_INT'
   | 'TF_ATTR_STRING'
   | 'TF_ATTR_TYPE'
   | 'TF_FLOAT'
@@ -113,20 +114,32 @@ export function trainingNorm(
   );
 }
 
-/**
- * What the op wants in place of moving statistics, which it could follow too. One for each
- * backend, as to make it takes longer than to hand it over.
- */
-const emptyTensors = new WeakMap<TensorFlowBackend, TensorInfo>();
-
+/** What the op wants in place of moving statistics, which it could follow too. */
 function emptyTensor(backend: TensorFlowBackend): TensorInfo {
-  let empty = emptyTensors.get(backend);
-  if (empty === undefined) {
-    const dataId = backend.write(new Float32Array(0), [0], 'float32');
-    empty = {dataId, shape: [0], dtype: 'float32'};
-    emptyTensors.set(backend, empty);
+  return sharedVector(backend, new Float32Array(0));
+}
+
+const sharedVectors = new WeakMap<TensorFlowBackend, Map<string, TensorInfo>>();
+
+/**
+ * A vector that each backend makes once and keeps, as to make one takes longer than to hand it
+ * over. Only for vectors of which there are a few in all.
+ */
+function sharedVector(
+  backend: TensorFlowBackend,
+  values: Float32Array | Int32Array,
+): TensorInfo {
+  let vectors = sharedVectors.get(backend);
+  if (vectors === undefined) sharedVectors.set(backend, (vectors = new Map()));
+  const dtype = values instanceof Int32Array ? 'int32' : 'float32';
+  const key = `${dtype}: ${values.join()}`;
+  let vector = vectors.get(key);
+  if (vector === undefined) {
+    const shape = [values.length];
+    vector = {dataId: backend.write(values, shape, dtype), shape, dtype};
+    vectors.set(key, vector);
   }
-  return empty;
+  return vector;
 }
 
 /** Batch normalization in inference mode → y. */
@@ -182,6 +195,40 @@ export function add(backend: TensorFlowBackend, a: TensorInfo, b: TensorInfo): T
 
 export function sub(backend: TensorFlowBackend, a: TensorInfo, b: TensorInfo): Tensor {
   return floatOp(backend, 'Sub', a, b);
+}
+
+/** x less a value a channel, given as [channels]. */
+export function lessPerChannel(
+  backend: TensorFlowBackend,
+  x: TensorInfo,
+  values: TensorInfo,
+  axis: number,
+): Tensor {
+  const isLast = axis === x.shape.length - 1;
+  const shape = isLast ? values.shape : perChannelShape(x.shape, axis);
+  return sub(backend, x, reshape(backend, values, shape));
+}
+
+/** The first value of each channel → [channels]. */
+export function firstValues(
+  backend: TensorFlowBackend,
+  x: TensorInfo,
+  axis: number,
+): Tensor {
+  const {TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT, TF_INT32} = backend.binding;
+  const rank = x.shape.length;
+  const channels = 1 << axis;
+  const others = (1 << rank) - 1 - channels;
+  const attrs = [
+    {name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT},
+    {name: 'Index', type: TF_ATTR_TYPE, value: TF_INT32},
+    // Of all other dimensions [0, 1), which is then taken away; of the channels' all there is.
+    {name: 'end_mask', type: TF_ATTR_INT, value: channels},
+    {name: 'shrink_axis_mask', type: TF_ATTR_INT, value: others},
+  ];
+  const zeros = sharedVector(backend, new Int32Array(rank));
+  const ones = sharedVector(backend, new Int32Array(rank).fill(1));
+  return backend.executeSingleOutput('StridedSlice', attrs, [x, zeros, ones, ones]);
 }
 
 /** x times a number. */

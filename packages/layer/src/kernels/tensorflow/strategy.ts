@@ -1,6 +1,7 @@
 /** By which strategy a shape is normalized. */
 import {channelView} from '../../channel_view.js';
 import type {TensorFlowBackend} from './ops.js';
+import {shiftedRows} from './shifted_rows.js';
 import {splitRows} from './split_rows.js';
 import {wholeRows, type Strategy} from './whole_rows.js';
 
@@ -45,7 +46,7 @@ export function strategyFor(
   const [outer, channels, inner] = channelView(shape, axis);
   const count = outer * inner;
   // The unbiased variance of one value, which is what a GPU gives, is not a number.
-  if (isUsingGpuDevice) return count > 1 ? wholeRows : null;
+  if (isUsingGpuDevice) return count > 1 ? shiftedRows : null;
   if (inner > 1) {
     const isSmall =
       count <= MAX_TRANSPOSED_COUNT && count * channels <= MAX_TRANSPOSED_SIZE;

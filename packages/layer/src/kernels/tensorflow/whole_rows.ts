@@ -1,6 +1,6 @@
 /**
  * What a strategy of normalizing is, and the plain one: TensorFlow's ops over x as it is, each
- * row of channels whole.
+ * row of channels whole, on the CPU.
  */
 import type {Tensor, TensorInfo} from '@tensorflow/tfjs-core';
 
@@ -9,7 +9,6 @@ import {
   inferenceNorm,
   opView,
   reshape,
-  scale,
   takeShape,
   trainingNorm,
   trainingNormGrad,
@@ -52,24 +51,12 @@ export const wholeRows: Strategy = {
   training(backend, x, affine, {axis, epsilon}) {
     const view = {...opView(x.shape, axis), epsilon};
     const xView = reshape(backend, x, view.shape);
-    const [yView, batchMean, unbiased, ...reserve] = trainingNorm(
-      backend,
-      xView,
-      affine,
-      view,
-    );
-    const y = takeShape(backend, yView, x.shape);
-    if (!backend.isUsingGpuDevice) {
-      // What the CPU keeps for the gradient are the mean and the biased variance.
-      const [mean, variance] = reserve;
-      return {y, mean, variance, reserve: []};
-    }
-    const count = y.size / batchMean.size;
-    const variance = scale(backend, unbiased, (count - 1) / count);
-    return {y, mean: batchMean, variance, reserve};
+    // The reserve is what the CPU keeps for the gradient: the mean and the biased variance.
+    const [yView, , , mean, variance] = trainingNorm(backend, xView, affine, view);
+    return {y: takeShape(backend, yView, x.shape), mean, variance, reserve: []};
   },
 
-  gradient(backend, {dy, x, gamma, mean, variance}, reserve, {axis, epsilon}) {
+  gradient(backend, {dy, x, gamma, mean, variance}, _reserve, {axis, epsilon}) {
     const view = {...opView(x.shape, axis), epsilon};
     const [dx, dgamma, dbeta] = trainingNormGrad(
       backend,
@@ -77,7 +64,7 @@ export const wholeRows: Strategy = {
       reshape(backend, x, view.shape),
       gamma,
       // The CPU does not read the third.
-      reserve.length > 0 ? reserve : [mean, variance, mean],
+      [mean, variance, mean],
       view,
     );
     return [takeShape(backend, dx, x.shape), dgamma, dbeta];

@@ -329,3 +329,18 @@ describe('batches', () => {
     await expectStatistics(made.layers[0], await allMoments(xs.slice(0, 2)));
   });
 });
+
+test('a layer with an adjustment is not said to be unsaved', async () => {
+  const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
+  try {
+    const adjustment = () => [tf.scalar(1), tf.scalar(0)] as [tf.Tensor, tf.Tensor];
+    const layer = resBatchNorm({adjustment, inputShape: [4]});
+    await recalibrate(tfl.sequential({layers: [layer]}), [
+      tf.ones([3, 4]),
+      tf.ones([3, 4]),
+    ]);
+    expect(warn).not.toHaveBeenCalled();
+  } finally {
+    warn.mockRestore();
+  }
+});

@@ -68,7 +68,10 @@ export default {
     ...nodeBackends.map(({name}) => ({
       ...inNode,
       displayName: name,
-      globals: {backendUnderTest: name},
+      globals: {
+        backendUnderTest: name,
+        testedBackends: nodeBackends.map(one => one.name),
+      },
       setupFilesAfterEnv: ['<rootDir>/testing/jest/set_up_backend.ts'],
       testMatch: [
         ...perBackend,

@@ -30,16 +30,16 @@ import {
   minShift,
   Phase,
 } from './conv_geometry.js';
+import {KernelArgs, wasmKernel} from './kernel.js';
 import {heapValues, Temporaries} from './temporaries.js';
 
 /** Positions per group of images that are aimed at. */
 const POSITIONS_PER_GROUP = 4096;
 
-interface Args {
-  inputs: {x: tf.TensorInfo; dy: tf.TensorInfo};
-  attrs: tf.Conv2DBackpropFilterAttrs;
-  backend: BackendWasm;
-}
+type Args = KernelArgs<
+  {x: tf.TensorInfo; dy: tf.TensorInfo},
+  tf.Conv2DBackpropFilterAttrs
+>;
 
 /** The positions of a group of images; the room between them included. */
 interface Grid {
@@ -136,7 +136,7 @@ function addGroup(group: Group): void {
               {a: shifted, b: dyOnGrid},
               {transposeA: false, transposeB: false},
             );
-            const tap = tapH.index * width.filterSize + tapW.index;
+            const tap = tapH.index * width.windowSize + tapW.index;
             addTo(
               heapValues(backend, dFilter),
               tap * inChannels * outChannels,
@@ -236,8 +236,7 @@ function transposeRow(
   }
 }
 
-export const conv2dBackpropFilterConfig: tf.KernelConfig = {
-  kernelName: tf.Conv2DBackpropFilter,
-  backendName: 'wasm',
-  kernelFunc: conv2dBackpropFilter as unknown as tf.KernelFunc,
-};
+export const conv2dBackpropFilterConfig = wasmKernel(
+  tf.Conv2DBackpropFilter,
+  conv2dBackpropFilter,
+);

@@ -14,13 +14,13 @@ import type {BackendWasm} from '@tensorflow/tfjs-backend-wasm';
 
 import {computeConvGeometry, ConvGeometry, Phase} from './conv_geometry.js';
 import {backpropInputByPhases} from './conv_input_phases.js';
+import {KernelArgs, wasmKernel} from './kernel.js';
 import {heapValues, Temporaries} from './temporaries.js';
 
-interface Args {
-  inputs: {dy: tf.TensorInfo; filter: tf.TensorInfo};
-  attrs: tf.Conv2DBackpropInputAttrs;
-  backend: BackendWasm;
-}
+type Args = KernelArgs<
+  {dy: tf.TensorInfo; filter: tf.TensorInfo},
+  tf.Conv2DBackpropInputAttrs
+>;
 
 function conv2dBackpropInput({inputs: {dy, filter}, attrs, backend}: Args) {
   const {inputShape} = attrs;
@@ -62,7 +62,7 @@ function phaseFilter(
   let to = 0;
   for (const tapH of [...h.taps].reverse()) {
     for (const tapW of [...w.taps].reverse()) {
-      const from = (tapH.index * width.filterSize + tapW.index) * size;
+      const from = (tapH.index * width.windowSize + tapW.index) * size;
       for (let k = 0; k < outChannels; k++) {
         for (let c = 0; c < inChannels; c++) {
           target[to++] = source[from + c * outChannels + k];
@@ -73,8 +73,7 @@ function phaseFilter(
   return result;
 }
 
-export const conv2dBackpropInputConfig: tf.KernelConfig = {
-  kernelName: tf.Conv2DBackpropInput,
-  backendName: 'wasm',
-  kernelFunc: conv2dBackpropInput as unknown as tf.KernelFunc,
-};
+export const conv2dBackpropInputConfig = wasmKernel(
+  tf.Conv2DBackpropInput,
+  conv2dBackpropInput,
+);

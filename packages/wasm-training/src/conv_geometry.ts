@@ -10,7 +10,8 @@
  * become convolutions of stride 1 on the phases: no multiplication with an inserted zero is
  * done.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import {computeConvolution} from './convolution.js';
+import {WindowAxis} from './windows.js';
 
 /** One tap of the filter along an axis. */
 export interface Tap {
@@ -29,15 +30,8 @@ export interface Phase {
   taps: Tap[];
 }
 
-/** A convolution along one axis of the image. */
-export interface ConvAxis {
-  inSize: number;
-  outSize: number;
-  filterSize: number;
-  stride: number;
-  dilation: number;
-  padBefore: number;
-  /** The phases that some tap meets. */
+/** The windows along one axis of the image, with the phases that some tap meets. */
+export interface ConvAxis extends WindowAxis {
   phases: Phase[];
 }
 
@@ -50,87 +44,17 @@ export interface ConvGeometry {
   width: ConvAxis;
 }
 
-/** What the attributes of the four gradient kernels have in common. */
-export interface ConvAttrs {
-  strides: [number, number] | number;
-  pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
-  dilations?: [number, number] | number;
-  dataFormat?: 'NHWC' | 'NCHW';
-  dimRoundingMode?: 'floor' | 'round' | 'ceil';
-}
-
-type Shape4D = [number, number, number, number];
-
-/**
- * The geometry of the convolution whose output has the gradient `dy`.
- *
- * Throws an error that names the kernel if the data format is not NHWC, if a tensor is not
- * float32, or if `dy` does not have the shape of the convolution's output.
- */
+/** As `computeConvolution`, of a 2-D convolution. */
 export function computeConvGeometry(
-  kernelName: string,
-  shapes: {input: number[]; filter: number[]},
-  tensors: {dy: tf.TensorInfo; [name: string]: tf.TensorInfo},
-  attrs: ConvAttrs,
-  depthwise = false,
+  ...args: Parameters<typeof computeConvolution>
 ): ConvGeometry {
-  const {strides, dilations, pad, dimRoundingMode, dataFormat} = attrs;
-  if (dataFormat != null && dataFormat !== 'NHWC') {
-    throw new Error(
-      `${kernelName} of the wasm backend expects dataFormat 'NHWC', ` +
-        `but received '${dataFormat}'.`,
-    );
-  }
-  for (const [name, {dtype}] of Object.entries(tensors)) {
-    if (dtype !== 'float32') {
-      throw new Error(
-        `${kernelName} of the wasm backend expects ${name} to be float32, ` +
-          `but received ${dtype}.`,
-      );
-    }
-  }
-  const info = tf.backend_util.computeConv2DInfo(
-    shapes.input as Shape4D,
-    shapes.filter as Shape4D,
-    strides,
-    dilations ?? 1,
-    pad,
-    dimRoundingMode,
-    depthwise,
-  );
-  if (!tf.util.arraysEqual(tensors.dy.shape, info.outShape)) {
-    throw new Error(
-      `${kernelName} expects dy to have shape [${info.outShape}], that of the output of ` +
-        `the convolution of input [${shapes.input}] with filter [${shapes.filter}], ` +
-        `but received [${tensors.dy.shape}].`,
-    );
-  }
-  return {
-    batchSize: info.batchSize,
-    inChannels: info.inChannels,
-    outChannels: info.outChannels,
-    height: withPhases({
-      inSize: info.inHeight,
-      outSize: info.outHeight,
-      filterSize: info.filterHeight,
-      stride: info.strideHeight,
-      dilation: info.dilationHeight,
-      padBefore: info.padInfo.top,
-    }),
-    width: withPhases({
-      inSize: info.inWidth,
-      outSize: info.outWidth,
-      filterSize: info.filterWidth,
-      stride: info.strideWidth,
-      dilation: info.dilationWidth,
-      padBefore: info.padInfo.left,
-    }),
-  };
+  const {axes, ...sizes} = computeConvolution(...args);
+  return {...sizes, height: withPhases(axes[0]), width: withPhases(axes[1])};
 }
 
-function withPhases(axis: Omit<ConvAxis, 'phases'>): ConvAxis {
+function withPhases(axis: WindowAxis): ConvAxis {
   const tapsOfPhase = new Map<number, Tap[]>();
-  for (let index = 0; index < axis.filterSize; index++) {
+  for (let index = 0; index < axis.windowSize; index++) {
     const offset = axis.dilation * index - axis.padBefore;
     const shift = Math.floor(offset / axis.stride);
     const phase = offset - shift * axis.stride;

@@ -4,10 +4,10 @@ import {
   ConvCase,
   ConvValues,
   convGradients,
-  convInfo,
+  convOutShape,
   randomConvCase,
   randomConvValues,
-} from '../test/conv_reference';
+} from '../test/reference';
 import {Random} from '../test/random';
 
 declare const backendUnderTest: string;
@@ -28,9 +28,9 @@ function kernelGradients(convCase: ConvCase, values: ConvValues) {
   const attrs = depthwise
     ? {strides, pad, dimRoundingMode, dilations}
     : {strides, pad, dimRoundingMode, dataFormat: 'NHWC'};
-  const x = tf.tensor4d(values.x, inputShape);
-  const filter = tf.tensor4d(values.filter, filterShape);
-  const dy = tf.tensor4d(values.dy, convInfo(convCase).outShape);
+  const x = tf.tensor(values.x, inputShape);
+  const filter = tf.tensor(values.filter, filterShape);
+  const dy = tf.tensor(values.dy, convOutShape(convCase));
   const run = (name: string, inputs: tf.NamedTensorMap, shape: object) =>
     tf
       .engine()
@@ -170,17 +170,17 @@ describeOnWasm('on the wasm backend', () => {
       const integers = {...tensors, dy: tf.cast(tensors.dy, 'int32')};
       const before = count();
       expect(run(tensors, {...attrs, dataFormat: 'NCHW'})).toThrow(
-        "Conv2DBackpropInput of the wasm backend expects dataFormat 'NHWC', " +
-          "but received 'NCHW'.",
+        "Conv2DBackpropInput of the wasm backend expects dataFormat 'NHWC'. " +
+          'Received: "NCHW"',
       );
       expect(run(integers, attrs)).toThrow(
-        'Conv2DBackpropInput of the wasm backend expects dy to be float32, ' +
-          'but received int32.',
+        'Conv2DBackpropInput of the wasm backend expects dy to be float32. ' +
+          'Received: "int32"',
       );
       expect(run(tensors, {...attrs, inputShape: [1, 5, 4, 3]})).toThrow(
-        'Conv2DBackpropInput expects dy to have shape [1,5,4,2], that of the output of ' +
-          'the convolution of input [1,5,4,3] with filter [3,3,3,2], ' +
-          'but received [1,4,4,2].',
+        'Conv2DBackpropInput of the wasm backend expects dy to have shape [1,5,4,2], that of the output of ' +
+          'the convolution of input [1,5,4,3] with filter [3,3,3,2]. ' +
+          'Received: [1,4,4,2]',
       );
       expect(count()).toEqual(before);
     });

@@ -8,25 +8,23 @@
  * backend to be of use, so it is a loop over the heap. It sums in float64.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type {BackendWasm} from '@tensorflow/tfjs-backend-wasm';
 
 import {computeConvGeometry, ConvAxis} from './conv_geometry.js';
+import {KernelArgs, wasmKernel} from './kernel.js';
 import {heapValues} from './temporaries.js';
 
-interface Args {
-  inputs: {x: tf.TensorInfo; dy: tf.TensorInfo};
-  attrs: tf.DepthwiseConv2dNativeBackpropFilterAttrs;
-  backend: BackendWasm;
-}
+type Args = KernelArgs<
+  {x: tf.TensorInfo; dy: tf.TensorInfo},
+  tf.DepthwiseConv2dNativeBackpropFilterAttrs
+>;
 
 function depthwiseConv2dBackpropFilter({inputs: {x, dy}, attrs, backend}: Args) {
   const {filterShape} = attrs;
   const {batchSize, inChannels, outChannels, height, width} = computeConvGeometry(
     tf.DepthwiseConv2dNativeBackpropFilter,
-    {input: x.shape, filter: filterShape},
+    {input: x.shape, filter: filterShape, depthwise: true},
     {x, dy},
     attrs,
-    true,
   );
   const xValues = heapValues(backend, x);
   const dyValues = heapValues(backend, dy);
@@ -53,7 +51,7 @@ function depthwiseConv2dBackpropFilter({inputs: {x, dy}, attrs, backend}: Args) 
               outChannels,
             },
             sums,
-            (row.index * width.filterSize + column.index) * outChannels,
+            (row.index * width.windowSize + column.index) * outChannels,
           );
         }
       }
@@ -65,8 +63,8 @@ function depthwiseConv2dBackpropFilter({inputs: {x, dy}, attrs, backend}: Args) 
 }
 
 /** For each tap, the outputs first ≤ o < end for which stride·o + offset is in the image. */
-function taps({inSize, outSize, filterSize, stride, dilation, padBefore}: ConvAxis) {
-  return Array.from({length: filterSize}, (_, index) => {
+function taps({inSize, outSize, windowSize, stride, dilation, padBefore}: ConvAxis) {
+  return Array.from({length: windowSize}, (_, index) => {
     const offset = dilation * index - padBefore;
     const first = Math.max(0, Math.ceil(-offset / stride));
     const end = Math.min(outSize, Math.floor((inSize - 1 - offset) / stride) + 1);
@@ -134,8 +132,7 @@ function addProductsOfMultipliedChannels(
   }
 }
 
-export const depthwiseConv2dBackpropFilterConfig: tf.KernelConfig = {
-  kernelName: tf.DepthwiseConv2dNativeBackpropFilter,
-  backendName: 'wasm',
-  kernelFunc: depthwiseConv2dBackpropFilter as unknown as tf.KernelFunc,
-};
+export const depthwiseConv2dBackpropFilterConfig = wasmKernel(
+  tf.DepthwiseConv2dNativeBackpropFilter,
+  depthwiseConv2dBackpropFilter,
+);

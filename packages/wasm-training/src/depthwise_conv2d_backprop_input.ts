@@ -14,22 +14,21 @@ import type {BackendWasm} from '@tensorflow/tfjs-backend-wasm';
 
 import {computeConvGeometry, ConvGeometry, Phase} from './conv_geometry.js';
 import {backpropInputByPhases} from './conv_input_phases.js';
+import {KernelArgs, wasmKernel} from './kernel.js';
 import {heapValues, Temporaries} from './temporaries.js';
 
-interface Args {
-  inputs: {dy: tf.TensorInfo; filter: tf.TensorInfo};
-  attrs: tf.DepthwiseConv2dNativeBackpropInputAttrs;
-  backend: BackendWasm;
-}
+type Args = KernelArgs<
+  {dy: tf.TensorInfo; filter: tf.TensorInfo},
+  tf.DepthwiseConv2dNativeBackpropInputAttrs
+>;
 
 function depthwiseConv2dBackpropInput({inputs: {dy, filter}, attrs, backend}: Args) {
   const {inputShape} = attrs;
   const geometry = computeConvGeometry(
     tf.DepthwiseConv2dNativeBackpropInput,
-    {input: inputShape, filter: filter.shape},
+    {input: inputShape, filter: filter.shape, depthwise: true},
     {dy, filter},
     attrs,
-    true,
   );
   const {inChannels, outChannels} = geometry;
   return backpropInputByPhases(
@@ -69,7 +68,7 @@ function phaseFilter(
   let to = 0;
   for (const tapH of [...h.taps].reverse()) {
     for (const tapW of [...w.taps].reverse()) {
-      const from = (tapH.index * width.filterSize + tapW.index) * outChannels;
+      const from = (tapH.index * width.windowSize + tapW.index) * outChannels;
       target.set(source.subarray(from, from + outChannels), to);
       to += outChannels;
     }
@@ -77,8 +76,7 @@ function phaseFilter(
   return result;
 }
 
-export const depthwiseConv2dBackpropInputConfig: tf.KernelConfig = {
-  kernelName: tf.DepthwiseConv2dNativeBackpropInput,
-  backendName: 'wasm',
-  kernelFunc: depthwiseConv2dBackpropInput as unknown as tf.KernelFunc,
-};
+export const depthwiseConv2dBackpropInputConfig = wasmKernel(
+  tf.DepthwiseConv2dNativeBackpropInput,
+  depthwiseConv2dBackpropInput,
+);

@@ -4,20 +4,14 @@
  * clone refers to the same values here: tensors never change, so nothing can tell.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type {BackendWasm} from '@tensorflow/tfjs-backend-wasm';
 
-interface Args {
-  inputs: {x: tf.TensorInfo};
-  backend: BackendWasm;
-}
+import {KernelArgs, wasmKernel} from './kernel.js';
+
+type Args = KernelArgs<{x: tf.TensorInfo}, object>;
 
 function identity({inputs: {x}, backend}: Args): tf.TensorInfo {
   backend.incRef(x.dataId);
   return {dataId: x.dataId, shape: x.shape, dtype: x.dtype};
 }
 
-export const identityConfig: tf.KernelConfig = {
-  kernelName: tf.Identity,
-  backendName: 'wasm',
-  kernelFunc: identity as unknown as tf.KernelFunc,
-};
+export const identityConfig = wasmKernel(tf.Identity, identity);

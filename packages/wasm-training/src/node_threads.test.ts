@@ -3,12 +3,7 @@ import os from 'node:os';
 import '@tensorflow/tfjs-layers'; // registers the gradients
 import * as tf from '@tensorflow/tfjs-core';
 
-import {
-  convGradients,
-  convInfo,
-  ConvCase,
-  randomConvValues,
-} from '../test/conv_reference';
+import {convGradients, convOutShape, ConvCase, randomConvValues} from '../test/reference';
 import {Random} from '../test/random';
 import {setThreadedWasmBackend} from './node_threads';
 
@@ -65,7 +60,7 @@ declare const WebAssembly: {
         tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 1, 'same');
       const x = tf.tensor(values.x, convCase.inputShape);
       const filter = tf.tensor(values.filter, convCase.filterShape);
-      const dy = tf.tensor(values.dy, convInfo(convCase).outShape);
+      const dy = tf.tensor(values.dy, convOutShape(convCase));
       return tf.grads(conv)([x, filter], dy);
     });
     await expect(dx).toBeAllclose(expected.dx, {rtol: 1e-5, atol: 1e-5});

@@ -1,7 +1,29 @@
 /** What the import of the package does to the registry of kernels. */
 import type * as Core from '@tensorflow/tfjs-core';
 
-const replaced = ['BatchMatMul', 'Conv2DBackpropInput', 'Identity', 'MaxPoolGrad', 'Sum'];
+const replaced = [
+  'AvgPool',
+  'AvgPool3D',
+  'AvgPool3DGrad',
+  'AvgPoolGrad',
+  'BatchMatMul',
+  'Conv2D',
+  'Conv2DBackpropInput',
+  'Conv3D',
+  'Conv3DBackpropFilterV2',
+  'Conv3DBackpropInputV2',
+  'DepthwiseConv2dNative',
+  'FusedConv2D',
+  'FusedDepthwiseConv2D',
+  'Identity',
+  'MaxPool',
+  'MaxPool3D',
+  'MaxPool3DGrad',
+  'MaxPoolGrad',
+  'MaxPoolWithArgmax',
+  'Prelu',
+  'Sum',
+];
 const added = [
   'Conv2DBackpropFilter',
   'DepthwiseConv2dNativeBackpropFilter',

@@ -7,13 +7,17 @@
 import '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 
+import {avgPool, avgPoolConfigs} from './avg_pool.js';
 import {batchMatMul} from './batch_mat_mul.js';
+import {conv2dWrappers} from './conv2d.js';
 import {conv2dBackpropFilterConfig} from './conv2d_backprop_filter.js';
 import {conv2dBackpropInputConfig} from './conv2d_backprop_input.js';
+import {conv3dConfigs} from './conv3d.js';
 import {depthwiseConv2dBackpropFilterConfig} from './depthwise_conv2d_backprop_filter.js';
 import {depthwiseConv2dBackpropInputConfig} from './depthwise_conv2d_backprop_input.js';
 import {identityConfig} from './identity.js';
-import {maxPoolGradConfig} from './max_pool_grad.js';
+import {maxPool, maxPoolConfigs} from './max_pool.js';
+import {prelu} from './prelu.js';
 import {sum} from './sum.js';
 import {unsortedSegmentSumConfig} from './unsorted_segment_sum.js';
 
@@ -21,16 +25,22 @@ import {unsortedSegmentSumConfig} from './unsorted_segment_sum.js';
 const kernelConfigs: tf.KernelConfig[] = [
   conv2dBackpropFilterConfig,
   conv2dBackpropInputConfig,
+  ...conv3dConfigs,
   depthwiseConv2dBackpropFilterConfig,
   depthwiseConv2dBackpropInputConfig,
   identityConfig,
-  maxPoolGradConfig,
+  ...avgPoolConfigs,
+  ...maxPoolConfigs,
   unsortedSegmentSumConfig,
 ];
 
-/** Kernels that do some cases in a faster way and leave the others to the backend's own. */
-const fasterCases: Record<string, (ofBackend: tf.KernelFunc) => tf.KernelFunc> = {
+/** Kernels that are the backend's own for the cases that these do well. */
+const wrappers: Record<string, (ofBackend: tf.KernelFunc) => tf.KernelFunc> = {
+  ...conv2dWrappers,
+  [tf.AvgPool]: avgPool,
   [tf.BatchMatMul]: batchMatMul,
+  [tf.MaxPool]: maxPool,
+  [tf.Prelu]: prelu,
   [tf.Sum]: sum,
 };
 
@@ -44,7 +54,7 @@ function register(config: tf.KernelConfig): void {
 }
 
 kernelConfigs.forEach(register);
-for (const [kernelName, addFasterCases] of Object.entries(fasterCases)) {
+for (const [kernelName, wrap] of Object.entries(wrappers)) {
   const ofBackend = tf.getKernel(kernelName, 'wasm');
-  register({...ofBackend, kernelFunc: addFasterCases(ofBackend.kernelFunc)});
+  register({...ofBackend, kernelFunc: wrap(ofBackend.kernelFunc)});
 }

@@ -34,6 +34,11 @@ export class Temporaries {
     return tensor;
   }
 
+  /** The rank that the backend knows: that of the tensor which the values were made for. */
+  storedRank({dataId}: tf.TensorInfo): number {
+    return this.backend.dataIdMap.get(dataId).shape.length;
+  }
+
   /** The result of another kernel of the wasm backend. */
   run(kernelName: string, inputs: tf.NamedTensorInfoMap, attrs: object): tf.TensorInfo {
     const kernel = tf.getKernel(kernelName, 'wasm');

@@ -53,8 +53,8 @@ describe('unsortedSegmentSum', () => {
     expect(() => {
       tf.engine().runKernel(tf.UnsortedSegmentSum, inputs, {numSegments: 2});
     }).toThrow(
-      'UnsortedSegmentSum expects segmentIds to have the shape of the first dimensions ' +
-        'of x, [3,2], but received [2].',
+      'UnsortedSegmentSum of the wasm backend expects segmentIds to have the shape of the ' +
+        'first dimensions of x, [3,2]. Received: [2]',
     );
     expect(tf.engine().backend.numDataIds()).toBe(before);
   });

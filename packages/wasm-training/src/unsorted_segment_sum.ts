@@ -4,21 +4,22 @@
  * negative or not below `numSegments` adds nothing.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type {BackendWasm} from '@tensorflow/tfjs-backend-wasm';
 
-interface Args {
-  inputs: {x: tf.TensorInfo; segmentIds: tf.TensorInfo};
-  attrs: tf.UnsortedSegmentSumAttrs;
-  backend: BackendWasm;
-}
+import {KernelArgs, refusal, wasmKernel} from './kernel.js';
+
+type Args = KernelArgs<
+  {x: tf.TensorInfo; segmentIds: tf.TensorInfo},
+  tf.UnsortedSegmentSumAttrs
+>;
 
 function unsortedSegmentSum({inputs: {x, segmentIds}, attrs, backend}: Args) {
   const {numSegments} = attrs;
   const idRank = segmentIds.shape.length;
   if (!tf.util.arraysEqual(segmentIds.shape, x.shape.slice(0, idRank))) {
-    throw new Error(
-      `${tf.UnsortedSegmentSum} expects segmentIds to have the shape of the first ` +
-        `dimensions of x, [${x.shape}], but received [${segmentIds.shape}].`,
+    throw refusal(
+      tf.UnsortedSegmentSum,
+      `segmentIds to have the shape of the first dimensions of x, [${x.shape}]`,
+      segmentIds.shape,
     );
   }
   const sliceShape = x.shape.slice(idRank);
@@ -35,8 +36,7 @@ function unsortedSegmentSum({inputs: {x, segmentIds}, attrs, backend}: Args) {
   return y;
 }
 
-export const unsortedSegmentSumConfig: tf.KernelConfig = {
-  kernelName: tf.UnsortedSegmentSum,
-  backendName: 'wasm',
-  kernelFunc: unsortedSegmentSum as unknown as tf.KernelFunc,
-};
+export const unsortedSegmentSumConfig = wasmKernel(
+  tf.UnsortedSegmentSum,
+  unsortedSegmentSum,
+);

@@ -25,4 +25,14 @@ export class Random {
   values(count: number): Float32Array {
     return Float32Array.from({length: count}, () => 2 * this.next() - 1);
   }
+
+  /** Values in [-1, 1), no two of which are equal, in a random order. */
+  distinctValues(count: number): Float32Array {
+    const values = Float32Array.from({length: count}, (_, i) => (2 * i) / count - 1);
+    for (let i = count - 1; i > 0; i--) {
+      const j = this.integer(0, i);
+      [values[i], values[j]] = [values[j], values[i]];
+    }
+    return values;
+  }
 }

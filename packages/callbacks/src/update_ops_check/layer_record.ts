@@ -7,7 +7,6 @@ import {
   type Layer,
   type UpdateCounts,
 } from '@resbatchnorm/layer/introspection';
-import type * as tfl from '@tensorflow/tfjs-layers';
 
 import {counted, integer} from '../counted.js';
 import {
@@ -17,8 +16,10 @@ import {
   weightsOf,
   type LayerSnapshot,
   type NormWeights,
+  type StepInFit,
 } from './layer_step.js';
 import {
+  alwaysSkipped,
   negativeVariance,
   nonFiniteStatistics,
   skippedAsNonFinite,
@@ -50,8 +51,13 @@ export interface LayerReport {
   violations: number;
 }
 
+/** A layer that may be skipped, and is so in as many steps, is taken to be never called. */
+const MOST_SKIPPED = 100;
+
 export class LayerRecord {
   violations = 0;
+  /** Whether the user said that the layer need not be called in each step. */
+  mayBeSkipped = false;
   private frozen: boolean;
   private steps = 0;
   private updates = 0;
@@ -60,8 +66,10 @@ export class LayerRecord {
   private lastRun: number;
   private lastSkipped: Promise<number>;
   private weights: NormWeights;
-  /** Warnings that were given since the training began. */
+  /** The reasons that warnings were given for since the training began. */
   private readonly warnedOf = new Set<string>();
+  /** Steps in a row without an update, of a layer that is to be trained. */
+  private stepsSkipped = 0;
 
   /** `norm` is set anew when the layer is met again: it may be in another model then. */
   constructor(public norm: BatchNorm) {
@@ -89,6 +97,7 @@ export class LayerRecord {
   /** Lets warnings that were given already be given again. */
   trainBegin(): void {
     this.warnedOf.clear();
+    this.stepsSkipped = 0;
   }
 
   snapshot(): LayerSnapshot {
@@ -97,19 +106,25 @@ export class LayerRecord {
     return takeSnapshot(this.norm, this.weights);
   }
 
-  /** @param fitted The model whose `fit` made the step. */
-  addStep(before: LayerSnapshot, fitted?: tfl.LayersModel): Finding[] {
+  addStep(before: LayerSnapshot, inFit?: StepInFit): Finding[] {
     const after = this.snapshot();
-    const step = {norm: this.norm, weights: this.weights, before, after, fitted};
+    const {norm, weights, mayBeSkipped} = this;
+    const wasCalled = this.updates > 0;
+    const step = {norm, weights, before, after, wasCalled, mayBeSkipped, inFit};
+    const updates = updatesIn(step);
     this.frozen = !before.isTrained;
     this.steps += 1;
-    this.updates += updatesIn(step);
+    this.updates += updates;
+    this.stepsSkipped = updates > 0 || this.frozen ? 0 : this.stepsSkipped + 1;
     return findingsIn(step).filter(finding => !this.isWarnedOf(finding));
   }
 
   /** Reads the statistics back, and the count of skipped updates. */
   async look(): Promise<Finding[]> {
-    const findings = await checkStatistics(this.norm.layer);
+    const findings = [
+      ...this.findingsOfSkipped(),
+      ...(await checkStatistics(this.norm.layer)),
+    ];
     const counts = updateCountsOf(this.norm);
     if (!counts) return findings;
     const run = counts.updateCount - this.lastRun;
@@ -135,11 +150,17 @@ export class LayerRecord {
     };
   }
 
+  private findingsOfSkipped(): Finding[] {
+    if (!this.mayBeSkipped || this.stepsSkipped < MOST_SKIPPED) return [];
+    const finding = alwaysSkipped(this.stepsSkipped);
+    return this.isWarnedOf(finding) ? [] : [finding];
+  }
+
   /** What is a warning in one step is so in all that follow: it is given once. */
-  private isWarnedOf({severity, message}: Finding): boolean {
+  private isWarnedOf({severity, reason}: Finding): boolean {
     if (severity === 'error') return false;
-    const isGiven = this.warnedOf.has(message);
-    this.warnedOf.add(message);
+    const isGiven = this.warnedOf.has(reason);
+    this.warnedOf.add(reason);
     return isGiven;
   }
 }

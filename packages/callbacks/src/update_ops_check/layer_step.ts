@@ -5,6 +5,7 @@ import {
   isResBatchNorm,
   isTrained,
   type BatchNorm,
+  type Layer,
 } from '@resbatchnorm/layer/introspection';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
@@ -14,8 +15,10 @@ import {
   frozenButUpdated,
   frozenInTheStep,
   neverCalled,
+  oneValueAChannel,
   thawedAfterCompile,
   thawedInFrozen,
+  trainedInFrozen,
   trainedInInferenceMode,
   type Finding,
 } from './violations.js';
@@ -46,6 +49,8 @@ export interface LayerSnapshot {
   /** Update ops made and run; 0 of the built-in layer, which does not count them. */
   made: number;
   run: number;
+  /** Values a channel in the last training call; null where not known. */
+  valueCount: number | null;
 }
 
 export function takeSnapshot(norm: BatchNorm, weights: NormWeights): LayerSnapshot {
@@ -58,6 +63,7 @@ export function takeSnapshot(norm: BatchNorm, weights: NormWeights): LayerSnapsh
     affine: identities(weights.affine),
     made: counts ? layer.updateOpCount : 0,
     run: counts ? layer.updateCount : 0,
+    valueCount: counts ? layer.lastValueCount : null,
   };
 }
 
@@ -67,8 +73,18 @@ export interface LayerStep {
   weights: NormWeights;
   before: LayerSnapshot;
   after: LayerSnapshot;
-  /** The model whose `fit` made the step; undefined in a loop of the user's own. */
-  fitted?: tfl.LayersModel;
+  /** Whether the layer was called in training mode in an earlier step. */
+  wasCalled: boolean;
+  /** Whether the user said that it need not be called in each step. */
+  mayBeSkipped: boolean;
+  /** What `fit` and `fitDataset` know; undefined in a loop of the user's own. */
+  inFit?: StepInFit;
+}
+
+export interface StepInFit {
+  model: tfl.LayersModel;
+  /** Whether it is known to be the last of several steps of an epoch. */
+  isLastOfEpoch: boolean;
 }
 
 /**
@@ -108,20 +124,60 @@ function findingsOfTrained(step: LayerStep): Finding[] {
   if (isUpdated) return findingsOfUpdated(step);
   if (!after.isTrained) return [frozenInTheStep()];
   const isAffineTrained = writtenOf(before.affine, after.affine) > 0;
-  return [isAffineTrained ? trainedInInferenceMode() : neverCalled()];
+  // A regularizer trains what is not called, too.
+  if (step.mayBeSkipped && (!isAffineTrained || isRegularized(norm.layer))) return [];
+  return [
+    isAffineTrained
+      ? trainedInInferenceMode()
+      : neverCalled(norm.paths[0], step.wasCalled),
+  ];
 }
 
-/** Gamma and beta are to be trained along with the moving statistics. */
-function findingsOfUpdated({norm, weights, before, after, fitted}: LayerStep): Finding[] {
-  if (writtenOf(before.affine, after.affine) > 0) return [];
-  const holder = frozenHolder(norm);
-  if (holder !== undefined) return [thawedInFrozen(holder)];
-  const isThawed = fitted && weights.affine.some(weight => isThawedIn(fitted, weight));
-  return isThawed ? [thawedAfterCompile()] : [];
+function isRegularized(layer: Layer): boolean {
+  const {gammaRegularizer, betaRegularizer} = layer.getConfig();
+  return gammaRegularizer != null || betaRegularizer != null;
+}
+
+function findingsOfUpdated(step: LayerStep): Finding[] {
+  return [...findingsOfValueCount(step), ...findingsOfTrainable(step)];
+}
+
+/** With one value a channel there is nothing to normalize by. */
+function findingsOfValueCount({norm, before, after, inFit}: LayerStep): Finding[] {
+  if (after.valueCount !== 1) return [];
+  const isRest =
+    before.valueCount === null ? inFit?.isLastOfEpoch : before.valueCount > 1;
+  return [oneValueAChannel(norm.layer, isRest ?? false)];
+}
+
+/** Gamma and beta are to be trained along with the moving statistics, in what is not frozen. */
+function findingsOfTrainable(step: LayerStep): Finding[] {
+  const {norm, weights, before, after, inFit} = step;
+  const trained = weights.affine.filter((_, i) =>
+    isWritten(i, before.affine, after.affine),
+  );
+  if (trained.length === 0 && weights.affine.length > 0) {
+    const holder = frozenHolder(norm);
+    if (holder !== undefined) return [thawedInFrozen(holder)];
+    const isThawed = weights.affine.some(weight => isThawedIn(inFit?.model, weight));
+    if (isThawed) return [thawedAfterCompile()];
+  }
+  // What is around the built-in layer does not freeze it in its other uses.
+  if (!isResBatchNorm(norm.layer)) return [];
+  const holder = norm.holders.flat().find(({trainable}) => !trainable);
+  if (holder === undefined) return [];
+  const names = ['gamma', 'beta'].filter(name =>
+    trained.includes(findWeight(norm.layer, name)!),
+  );
+  return [trainedInFrozen(holder, names)];
 }
 
 /** Whether `fit` leaves a weight out, because it was frozen when the model was compiled. */
-function isThawedIn(fitted: tfl.LayersModel, weight: tfl.LayerVariable): boolean {
+function isThawedIn(
+  fitted: tfl.LayersModel | undefined,
+  weight: tfl.LayerVariable,
+): boolean {
+  if (fitted === undefined) return false;
   const {collectedTrainableWeights} = fitted as unknown as {
     collectedTrainableWeights: tfl.LayerVariable[];
   };
@@ -132,7 +188,16 @@ function isThawedIn(fitted: tfl.LayersModel, weight: tfl.LayerVariable): boolean
   );
 }
 
-/** How many values are others than before; those that were not there before don't count. */
+/** How many values are others than before. */
 function writtenOf(before: readonly object[], after: readonly object[]): number {
-  return before.filter((dataId, i) => dataId !== after[i]).length;
+  return before.filter((_, i) => isWritten(i, before, after)).length;
+}
+
+/** Whether a value is another than before; one that was not there before is not. */
+function isWritten(
+  i: number,
+  before: readonly object[],
+  after: readonly object[],
+): boolean {
+  return i < before.length && before[i] !== after[i];
 }

@@ -187,29 +187,39 @@ describe.each(nests)('a norm %s', (_name, nest) => {
     expect(check.report()).toMatchObject([{frozen: true, steps: 2, updates: 0}]);
   });
 
-  test('a ResBatchNorm that is thawed in what is frozen is trained, or a warning', async () => {
+  test('a ResBatchNorm that is thawed in what is frozen is a warning, trained or not', async () => {
     const layer = resBatchNorm({name: 'bn'});
     const made = nest(layer);
     outermost(made).trainable = false;
     layer.trainable = true;
     const affine = layer.weights.filter(({trainable}) => trainable);
     const before = affine.map(weight => weight.read().dataId);
-    const {check, reasons} = collectingCheck();
-    await fit(compile(made.model), check);
+    const {check, violations} = collectingCheck();
+    await fit(compile(made.model), check, 2);
     const isTrained = affine.every((weight, i) => weight.read().dataId !== before[i]);
-    expect(reasons()).toEqual(isTrained ? [] : ['thawed in a frozen layer']);
     // A model trains what is thawed in it; a layer of the user's own gives no weight away.
     expect(isTrained).toBe(!(outermost(made) instanceof Block));
+    expect(violations).toMatchObject([
+      {
+        reason: 'thawed in a frozen layer',
+        severity: 'warning',
+        message: expect.stringContaining(
+          isTrained ? 'updated, and gamma and beta trained, although' : 'not trained:',
+        ),
+        when: 'epoch 1, batch 1',
+      },
+    ]);
   });
 
-  test('a loop that trains such a ResBatchNorm as a whole passes', () => {
+  test('so it is in a loop that trains it as a whole', () => {
     const layer = resBatchNorm({name: 'bn'});
     const made = nest(layer);
     outermost(made).trainable = false;
     layer.trainable = true;
-    const {check, violations} = collectingCheck();
+    const {check, reasons} = collectingCheck();
     check.step(made.model, () => minimize(made.model));
-    expect(violations).toEqual([]);
+    check.step(made.model, () => minimize(made.model));
+    expect(reasons()).toEqual(['thawed in a frozen layer']);
   });
 });
 
@@ -223,13 +233,84 @@ test('a ResBatchNorm that is thawed in a frozen layer is one warning a training'
   for (const epochs of [2, 1]) await fit(compile(model), check, epochs);
   expect(console.warn).toHaveBeenCalledTimes(2);
   expect(console.warn).toHaveBeenLastCalledWith(
-    'UpdateOpsCheck, epoch 1, batch 1: 1 batch-norm layer failed.\n' +
+    'UpdateOpsCheck, epoch 1, batch 1: a warning of 1 batch-norm layer.\n' +
       '  block/bn (ResBatchNorm): thawed in a frozen layer: its moving statistics are ' +
       "updated, and gamma and beta not trained: 'block' around it has trainable = false. " +
       "Set trainable = true on 'block' and then false on what in it is to stay as it is, " +
       'or freeze this layer, too.',
   );
   expect(check.report()).toMatchObject([{frozen: false, steps: 3, violations: 2}]);
+});
+
+/** [batch, 3] → [batch, 4], frozen, and then given a ResBatchNorm. */
+function addedToFrozen(args: object = {}): tfl.Sequential {
+  const base = tfl.sequential({name: 'base'});
+  base.add(tfl.layers.dense({units: 4, inputShape: [3]}));
+  base.trainable = false;
+  base.add(resBatchNorm({name: 'bn', ...args}));
+  return base;
+}
+
+test.each([
+  [{}, ', and gamma and beta trained'],
+  [{center: false}, ', and gamma trained'],
+  [{center: false, scale: false}, ''],
+])(
+  'a ResBatchNorm %p that was added to a frozen Sequential is a warning',
+  async (args, trained) => {
+    const model = compile(modelFirst(addedToFrozen(args)));
+    await fit(model, new UpdateOpsCheck(), 2);
+    expect(jest.mocked(console.warn).mock.calls).toEqual([
+      [
+        'UpdateOpsCheck, epoch 1, batch 1: a warning of 1 batch-norm layer.\n' +
+          '  base/bn (ResBatchNorm): thawed in a frozen layer: its moving statistics are ' +
+          `updated${trained}, although 'base' around it has trainable = false: it was ` +
+          'thawed, or added there, after that. If that is meant, nothing need be done; ' +
+          "else set trainable = false on 'base' again, once all its layers are added.",
+      ],
+    ]);
+  },
+);
+
+test('what that warning says is enough: frozen again, it passes', async () => {
+  const base = addedToFrozen();
+  base.trainable = false;
+  const {check, violations} = collectingCheck();
+  await fit(compile(modelFirst(base)), check);
+  expect(violations).toEqual([]);
+  expect(check.report()).toMatchObject([{frozen: true, updates: 0}]);
+});
+
+test('a ResBatchNorm that was added to a model that is frozen as a whole is a warning', () => {
+  const base = addedToFrozen();
+  base.add(tfl.layers.dense({units: 1}));
+  const {check, violations} = collectingCheck();
+  check.step(base, () => lossOf(base, batch).dispose());
+  expect(violations).toMatchObject([
+    {
+      layer: 'bn',
+      severity: 'warning',
+      message: expect.stringMatching(
+        /^thawed in a frozen layer: .* gamma and beta not trained: 'base' around it has /,
+      ),
+    },
+  ]);
+});
+
+test('a ResBatchNorm that is shared, and thawed, is a warning if one use is frozen', async () => {
+  const shared = resBatchNorm({name: 'shared'});
+  const inner = firstEncoder('inner', shared);
+  const input = tfl.input({shape: [3]});
+  const twice = shared.apply(inner.apply(input)) as tfl.SymbolicTensor;
+  const outputs = tfl.layers.dense({units: 1}).apply(twice) as tfl.SymbolicTensor;
+  const model = tfl.model({inputs: input, outputs});
+  inner.trainable = false;
+  shared.trainable = true;
+  const {check, violations} = collectingCheck();
+  await fit(compile(model), check);
+  expect(violations).toMatchObject([
+    {severity: 'warning', message: expect.stringContaining("although 'inner' around")},
+  ]);
 });
 
 test('fit trains the built-in in a frozen model that a Sequential takes apart', async () => {

@@ -6,7 +6,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import {argumentError, checkArguments, watchedBatchNorms} from '../arguments.js';
 import {FitCallback} from '../fit_callback.js';
 import {LayerRecord, summaryOf, type LayerReport} from './layer_record.js';
-import type {LayerSnapshot} from './layer_step.js';
+import type {LayerSnapshot, StepInFit} from './layer_step.js';
 import {
   ViolationHandler,
   type Finding,
@@ -24,6 +24,13 @@ export interface UpdateOpsCheckArgs {
    *   throws ends the training.
    */
   onViolation?: OnViolation;
+  /**
+   * The layers that need not be called in each step, as in a residual branch that is dropped at
+   * random (stochastic depth): names or paths of batch norms, or of what they are in; or a
+   * function that is given a path, such as `block_3/bn`, and returns whether it may be.
+   * Default: none.
+   */
+  mayBeSkipped?: readonly string[] | ((path: string) => boolean);
 }
 
 type Snapshots = Map<LayerRecord, LayerSnapshot>;
@@ -46,11 +53,13 @@ type Snapshots = Map<LayerRecord, LayerSnapshot>;
  * - frozen but updated: the built-in layer does so, `ResBatchNorm` does not
  * - frozen but trained: gamma or beta were written
  * - frozen in the step, so that its update ops did not run
- * - never called in training mode in this step
+ * - never called in training mode in this step; but for those in `mayBeSkipped`
+ * - one value a channel, as of a batch of 1 behind a dense layer, of which the variance is 0. A
+ *   warning, if the batch before it was larger: then it is the last one of an epoch
  * - trained in inference mode: gamma or beta were written, and no update op was made
  * - thawed after compile: `fit` trains what was trainable when the model was compiled
- * - thawed in a frozen layer: its statistics are updated, and gamma and beta not trained, as
- *   the layer that holds it does not give them to the optimizer. A warning, once a training
+ * - thawed in a frozen layer: it trains although something around it is frozen, since it was
+ *   thawed, or added there, after that. A warning, once a training
  * - collected and not run: made inside `collectUpdateOps`, without `run()` afterwards
  * - at the end of an epoch: moving statistics that are NaN or infinite, a negative moving
  *   variance, and updates that were skipped because the batch's statistics were not finite.
@@ -65,6 +74,7 @@ type Snapshots = Map<LayerRecord, LayerSnapshot>;
  */
 export class UpdateOpsCheck extends FitCallback {
   private readonly handler: ViolationHandler;
+  private readonly mayBeSkipped: (path: string) => boolean;
   private readonly records = new Map<Layer, LayerRecord>();
   /** The steps of `step()`; those of `fit` are told by epoch and batch. */
   private stepsDone = 0;
@@ -76,9 +86,10 @@ export class UpdateOpsCheck extends FitCallback {
   /** @throws ValueError if an argument is unknown or wrong. */
   constructor(args: UpdateOpsCheckArgs = {}) {
     super();
-    checkArguments('UpdateOpsCheck', args, ['onViolation']);
-    const {onViolation = 'throw'} = args;
+    checkArguments('UpdateOpsCheck', args, ['onViolation', 'mayBeSkipped']);
+    const {onViolation = 'throw', mayBeSkipped = []} = args;
     this.handler = new ViolationHandler(onViolation);
+    this.mayBeSkipped = pathTest(mayBeSkipped);
   }
 
   protected override trainBegin(): void {
@@ -97,7 +108,9 @@ export class UpdateOpsCheck extends FitCallback {
 
   protected override stepEnd(step: number): void {
     const when = `epoch ${this.epoch + 1}, batch ${step + 1}`;
-    this.checkStep(this.before, when, this.model);
+    const {stepInEpoch} = this.position;
+    const isLastOfEpoch = stepInEpoch > 1 && stepInEpoch === this.knownStepsPerEpoch();
+    this.checkStep(this.before, when, {model: this.model, isLastOfEpoch});
   }
 
   protected override async epochEnd(epoch: number): Promise<void> {
@@ -173,14 +186,15 @@ export class UpdateOpsCheck extends FitCallback {
     return watchedBatchNorms(where, model).map(norm => {
       const record = this.records.get(norm.layer) ?? new LayerRecord(norm);
       record.norm = norm;
+      record.mayBeSkipped = norm.paths.some(this.mayBeSkipped);
       this.records.set(norm.layer, record);
       return record;
     });
   }
 
-  private checkStep(before: Snapshots, when: string, fitted?: tfl.LayersModel): void {
+  private checkStep(before: Snapshots, when: string, inFit?: StepInFit): void {
     const violations = [...before].flatMap(([record, snapshot]) =>
-      toViolations(record, record.addStep(snapshot, fitted), when),
+      toViolations(record, record.addStep(snapshot, inFit), when),
     );
     this.handler.handle(violations);
   }
@@ -191,6 +205,21 @@ export class UpdateOpsCheck extends FitCallback {
       records.flatMap((record, i) => toViolations(record, findings[i], when)),
     );
   }
+}
+
+/** @throws ValueError if `mayBeSkipped` is wrong. */
+function pathTest(
+  mayBeSkipped: Required<UpdateOpsCheckArgs>['mayBeSkipped'],
+): (path: string) => boolean {
+  if (typeof mayBeSkipped === 'function') return path => mayBeSkipped(path);
+  const isList =
+    Array.isArray(mayBeSkipped) && mayBeSkipped.every(name => typeof name === 'string');
+  if (!isList) {
+    const expected = 'an array of names of layers, or a function that is given a path';
+    throw argumentError('UpdateOpsCheck', 'mayBeSkipped', expected, mayBeSkipped);
+  }
+  // With slashes around, a name is found as a whole, and a path from any layer to another.
+  return path => mayBeSkipped.some(name => `/${path}/`.includes(`/${name}/`));
 }
 
 function takeSnapshots(records: LayerRecord[]): Snapshots {

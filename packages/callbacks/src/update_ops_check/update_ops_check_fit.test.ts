@@ -134,7 +134,9 @@ describe.each(kinds)('with %s', (className, norm) => {
       'UpdateOpsCheck, epoch 1, batch 1: 1 batch-norm layer failed.\n' +
         `  stray (${className}): never called: it was not called in training mode in this ` +
         'step. Look whether it is on the way from the inputs to the loss, whether the model ' +
-        'was applied with {training: true}, and whether the batch was empty.',
+        'was applied with {training: true}, and whether the batch was empty. If it may be ' +
+        'skipped, as in a residual branch that is dropped at random (stochastic depth), say ' +
+        'so: new UpdateOpsCheck({mayBeSkipped: ["stray"]}).',
     );
   });
 
@@ -456,9 +458,26 @@ test.each([
     {onViolation: null},
     `argument 'onViolation' must be 'throw', 'warn' or a function. Received: null`,
   ],
-  [{onviolation: 'warn'}, `the arguments are 'onViolation'. Received: "onviolation"`],
-  ['warn', `the arguments must be an object with any of 'onViolation'. Received: "warn"`],
-  [null, `the arguments must be an object with any of 'onViolation'. Received: null`],
+  [
+    {onviolation: 'warn'},
+    `the arguments are 'onViolation', 'mayBeSkipped'. Received: "onviolation"`,
+  ],
+  [
+    'warn',
+    `the arguments must be an object with any of 'onViolation', 'mayBeSkipped'. Received: "warn"`,
+  ],
+  [
+    null,
+    `the arguments must be an object with any of 'onViolation', 'mayBeSkipped'. Received: null`,
+  ],
+  [
+    {mayBeSkipped: 'bn'},
+    `argument 'mayBeSkipped' must be an array of names of layers, or a function that is given a path. Received: "bn"`,
+  ],
+  [
+    {mayBeSkipped: [1]},
+    `argument 'mayBeSkipped' must be an array of names of layers, or a function that is given a path. Received: [1]`,
+  ],
 ])('arguments %j are an error', (args, message) => {
   const make = () => new UpdateOpsCheck(args as UpdateOpsCheckArgs);
   expect(make).toThrow(expect.objectContaining({name: 'ValueError'}));

@@ -10,6 +10,7 @@ export type ViolationReason =
   | 'frozen but trained'
   | 'frozen in the step'
   | 'never called'
+  | 'one value a channel'
   | 'trained in inference mode'
   | 'thawed after compile'
   | 'thawed in a frozen layer'
@@ -38,6 +39,10 @@ export type Finding = Pick<UpdateOpsViolation, 'reason' | 'severity' | 'message'
 
 function error(reason: ViolationReason, message: string): Finding {
   return {reason, severity: 'error', message: `${reason}: ${message}`};
+}
+
+function warning(reason: ViolationReason, message: string): Finding {
+  return {...error(reason, message), severity: 'warning'};
 }
 
 export function frozenButUpdated(layer: Layer): Finding {
@@ -71,12 +76,59 @@ export function frozenInTheStep(): Finding {
   );
 }
 
-export function neverCalled(): Finding {
+const CALLED_BY =
+  'Look whether it is on the way from the inputs to the loss, whether the model was applied ' +
+  'with {training: true}, and whether the batch was empty';
+
+/** @param wasCalled Whether it was in an earlier step. */
+export function neverCalled(path: string, wasCalled: boolean): Finding {
+  const list =
+    'it may be skipped, as in a residual branch that is dropped at random (stochastic ' +
+    `depth), say so: new UpdateOpsCheck({mayBeSkipped: [${JSON.stringify(path)}]})`;
   return error(
     'never called',
-    'it was not called in training mode in this step. Look whether it is on the way from ' +
-      'the inputs to the loss, whether the model was applied with {training: true}, and ' +
-      'whether the batch was empty',
+    wasCalled
+      ? `it was called in training mode in earlier steps, and not in this one. If ${list}. ` +
+          `If not: ${lowerFirst(CALLED_BY)}`
+      : `it was not called in training mode in this step. ${CALLED_BY}. If ${list}`,
+  );
+}
+
+/** A warning: a branch that is dropped most of the time may well be dropped that often. */
+export function alwaysSkipped(steps: number): Finding {
+  return warning(
+    'never called',
+    'mayBeSkipped names it, and it was not called in training mode in any of the last ' +
+      `${counted(steps, 'step')}. ${CALLED_BY}`,
+  );
+}
+
+function lowerFirst(text: string): string {
+  return text[0].toLowerCase() + text.slice(1);
+}
+
+/** All batches so are an error; one behind a larger one is the rest of an epoch, a warning. */
+export function oneValueAChannel(layer: Layer, isRest: boolean): Finding {
+  const {renorm, virtualBatchSize} = layer.getConfig();
+  // Renorm normalizes by other statistics than the batch's.
+  const output = renorm ? '' : 'the output is beta, whatever the input, and ';
+  if (isRest) {
+    return warning(
+      'one value a channel',
+      'this batch had one value a channel, and the batches before it more. One value has ' +
+        `variance 0: ${output}the moving variance is pulled towards 0. Leave such a last ` +
+        'batch out, in tf.data by batch(size, false), or choose another batchSize',
+    );
+  }
+  const remedy =
+    virtualBatchSize === 1
+      ? 'Give the layer a larger virtualBatchSize'
+      : 'Train with larger batches';
+  return error(
+    'one value a channel',
+    `the batch had one value a channel. One value has variance 0: ${output}the moving ` +
+      `variance goes to 0, so that inference mode is useless. ${remedy}, or freeze the ` +
+      'layer: trainable = false, or freezeBatchNorm(model) of @resbatchnorm/layer',
   );
 }
 
@@ -97,17 +149,34 @@ export function thawedAfterCompile(): Finding {
   );
 }
 
-/** A warning, as the statistics may be meant to follow the batches by themselves. */
+/**
+ * A warning, as the statistics may be meant to follow the batches by themselves.
+ *
+ * @param holder What is frozen around the layer, and does not give gamma and beta away.
+ */
 export function thawedInFrozen({name}: Layer): Finding {
-  return {
-    ...error(
-      'thawed in a frozen layer',
-      `its moving statistics are updated, and gamma and beta not trained: '${name}' around ` +
-        `it has trainable = false. Set trainable = true on '${name}' and then false on what ` +
-        'in it is to stay as it is, or freeze this layer, too',
-    ),
-    severity: 'warning',
-  };
+  return warning(
+    'thawed in a frozen layer',
+    `its moving statistics are updated, and gamma and beta not trained: '${name}' around ` +
+      `it has trainable = false. Set trainable = true on '${name}' and then false on what ` +
+      'in it is to stay as it is, or freeze this layer, too',
+  );
+}
+
+/**
+ * A warning, as it may be meant: a ResBatchNorm goes by the last word.
+ *
+ * @param affine Those of gamma and beta that were trained.
+ */
+export function trainedInFrozen({name}: Layer, affine: readonly string[]): Finding {
+  const trained = affine.length > 0 ? `, and ${affine.join(' and ')} trained` : '';
+  return warning(
+    'thawed in a frozen layer',
+    `its moving statistics are updated${trained}, although '${name}' around it has ` +
+      'trainable = false: it was thawed, or added there, after that. If that is meant, ' +
+      `nothing need be done; else set trainable = false on '${name}' again, once all its ` +
+      'layers are added',
+  );
 }
 
 export function collectedAndNotRun(made: number, run: number): Finding {
@@ -120,16 +189,13 @@ export function collectedAndNotRun(made: number, run: number): Finding {
 
 /** All updates skipped is an error, as the statistics stood still; some, a warning. */
 export function skippedAsNonFinite(skipped: number, run: number): Finding {
-  const severity = skipped >= run ? 'error' : 'warning';
-  return {
-    ...error(
-      'skipped as non-finite',
-      (run === 1 ? 'the last update' : `${skipped} of the last ${run} updates`) +
-        '. The mean or variance of the batch was not ' +
-        'finite, so the moving statistics were left as they were',
-    ),
-    severity,
-  };
+  const finding = skipped >= run ? error : warning;
+  return finding(
+    'skipped as non-finite',
+    (run === 1 ? 'the last update' : `${skipped} of the last ${run} updates`) +
+      '. The mean or variance of the batch was not finite, so the moving statistics were ' +
+      'left as they were',
+  );
 }
 
 export function nonFiniteStatistics(
@@ -153,8 +219,11 @@ export function negativeVariance(lowest: number, bad: number, size: number): Fin
 /** One headline, then one line a layer. */
 export function formatViolations(violations: readonly UpdateOpsViolation[]): string {
   const layers = new Set(violations.map(violation => violation.layer)).size;
+  const ofLayers = counted(layers, 'batch-norm layer');
+  const isFailure = violations.some(({severity}) => severity === 'error');
+  const headline = isFailure ? `${ofLayers} failed` : `a warning of ${ofLayers}`;
   return [
-    `UpdateOpsCheck, ${violations[0].when}: ${counted(layers, 'batch-norm layer')} failed.`,
+    `UpdateOpsCheck, ${violations[0].when}: ${headline}.`,
     ...violations.map(
       ({layer, className, message}) => `${layer} (${className}): ${message}.`,
     ),

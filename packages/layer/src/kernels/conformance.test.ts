@@ -224,6 +224,21 @@ describe('what is not finite', () => {
       expect(Number.isFinite((await variance.data())[1])).toBe(false);
     },
   );
+
+  // Fewer channels than a vector of the GPU has, and as many.
+  test.each(
+    fusedActivations.flatMap(activation => [2, 4].map(count => ({activation, count}))),
+  )('NaN passes $activation, $count channels', async ({activation, count}) => {
+    const values = normalValues(3 * count, {seed: 1});
+    values[count] = NaN;
+    const x = tf.tensor2d(values, [3, count]);
+    const isNaNIn = async (y: tf.Tensor) => Array.from(await y.data(), Number.isNaN);
+    const {y} = batchNormTraining(x, null, null, {activation});
+    expect(await isNaNIn(y)).toEqual(Array.from(values, (_, i) => i % count === 0));
+    const [mean, variance] = [tf.zeros([count]), tf.ones([count])] as tf.Tensor1D[];
+    const inference = batchNormInference(x, null, null, mean, variance, {activation});
+    expect(await isNaNIn(inference)).toEqual(Array.from(values, Number.isNaN));
+  });
 });
 
 describe('the flag RES_BATCH_NORM_KERNELS', () => {

@@ -125,9 +125,8 @@ function totalMoments(
         if (isWriter(thread)) {
           let variance = moments.squares / moments.count;
           result[thread.channel] = moments.mean;
-          // Not below 0 by rounding. A comparison lets NaN through, which max() need not.
-          result[uniforms.channels + thread.channel] =
-              select(variance, Value(), variance < Value());
+          // Not below 0 by rounding.
+          result[uniforms.channels + thread.channel] = notNegative(variance);
         }
       }
     `,
@@ -212,11 +211,11 @@ export const batchStatistics = /* wgsl */ `
   let ownVariance = moments[uniforms.channels + channel];
 `;
 
-// NaN compares as false, and so passes.
+/** NaN passes, as in the backend's own. */
 const activations: Record<FusedActivation, string> = {
   linear: 'z',
-  relu: 'select(z, Value(), z < Value())',
-  relu6: 'select(select(z, Value(), z < Value()), Value(6.0), z > Value(6.0))',
+  relu: 'notNegative(z)',
+  relu6: 'select(clamp(z, Value(), Value(6.0)), z, isNotANumber(z))',
 };
 
 /** `activated(z)`. */

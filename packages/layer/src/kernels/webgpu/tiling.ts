@@ -119,9 +119,26 @@ export function tiled(tiling: Tiling) {
   } satisfies Partial<Program>;
 }
 
-/** The type of a value. */
+/**
+ * The type of a value, and max(value, 0) that lets NaN through.
+ *
+ * What is not a number is told by its bits: compilers may take it that every value is a number,
+ * and make max(v, 0), which is 0 of NaN, out of select(v, 0, v < 0). NVIDIA's seems to.
+ */
 function valueCode({components}: Tiling): string {
-  return `alias Value = ${components === 4 ? 'vec4<f32>' : 'f32'};`;
+  const typeOf = (scalar: string) => (components === 4 ? `vec4<${scalar}>` : scalar);
+  return /* wgsl */ `
+    alias Value = ${typeOf('f32')};
+    alias Bits = ${typeOf('u32')};
+
+    fn isNotANumber(value: Value) -> ${typeOf('bool')} {
+      return (bitcast<Bits>(value) & Bits(0x7fffffffu)) > Bits(0x7f800000u);
+    }
+
+    fn notNegative(value: Value) -> Value {
+      return select(max(value, Value()), value, isNotANumber(value));
+    }
+  `;
 }
 
 /** The type of a value, the constants, and which values a thread goes over. */

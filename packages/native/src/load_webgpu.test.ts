@@ -4,8 +4,8 @@ import {join} from 'node:path';
 
 import {adapterRemedy, describeAdapter, softwareDriver} from './load_webgpu.js';
 
-it('names the Vulkan driver only on Linux', () => {
-  expect(adapterRemedy('linux')).toMatch(/Vulkan driver/);
+it("names the Vulkan driver, and what NVIDIA's needs, only on Linux", () => {
+  expect(adapterRemedy('linux')).toMatch(/Vulkan driver.*NVIDIA, with libegl1/);
   expect(adapterRemedy('darwin')).not.toMatch(/Vulkan/);
 });
 

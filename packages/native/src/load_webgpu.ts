@@ -111,10 +111,11 @@ async function importBackend(): Promise<void> {
 export function adapterRemedy(platform: string): string {
   if (platform !== 'linux') return 'Install the driver of the GPU.';
   return (
-    'Install libvulkan1 and the Vulkan driver of the GPU: the one of NVIDIA, or ' +
-    'mesa-vulkan-drivers 25 or newer (`vulkaninfo --summary` lists what is there). Without ' +
-    "a GPU, SwiftShader of Debian's package chromium works, and is found where it is the only " +
-    'driver; else set VK_DRIVER_FILES to its vk_swiftshader_icd.json.'
+    'Install libvulkan1 and the Vulkan driver of the GPU: the one of NVIDIA, with libegl1 if ' +
+    'the machine has no display, or mesa-vulkan-drivers 25 or newer (`vulkaninfo --summary` ' +
+    "lists what is there). Without a GPU, SwiftShader of Debian's package chromium works, and " +
+    'is found where it is the only driver; else set VK_DRIVER_FILES to its ' +
+    'vk_swiftshader_icd.json.'
   );
 }
 

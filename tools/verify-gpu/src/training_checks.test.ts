@@ -1,4 +1,4 @@
-import {growth} from './training_checks.js';
+import {growth, inWholeBatches} from './training_checks.js';
 
 describe('growth', () => {
   it.each([
@@ -15,5 +15,28 @@ describe('growth', () => {
   it('is NaN without enough samples to tell', () => {
     expect(growth([])).toBeNaN();
     expect(growth([1])).not.toBeLessThanOrEqual(0);
+  });
+});
+
+describe('inWholeBatches', () => {
+  const images = (count: number) => ({
+    pixels: new Uint8Array(2 * count).fill(9),
+    labels: Uint8Array.from({length: count}, (_, i) => i),
+  });
+  const datasetOf = (count: number) => ({
+    title: 'digits',
+    imageShape: [2, 1, 1] as [number, number, number],
+    numClasses: 10,
+    train: images(count),
+    test: images(3),
+  });
+
+  it.each([
+    ['what is left over', 10, 4, 8],
+    ['nothing where nothing is left over', 12, 4, 12],
+  ])('leaves out %s', (_, count, batchSize, expected) => {
+    const {train, test} = inWholeBatches(datasetOf(count), batchSize);
+    expect(train).toEqual(images(expected));
+    expect(test).toEqual(images(3));
   });
 });

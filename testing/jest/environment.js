@@ -39,6 +39,8 @@ export default class BackendEnvironment extends TestEnvironment {
 
   async setup() {
     await super.setup();
+    // Else NVIDIA's libraries round the factors of matrix products and convolutions to 10 bits.
+    if (this.backend === 'tensorflow') process.env.NVIDIA_TF32_OVERRIDE ??= '0';
     if (this.backend !== 'webgpu') return;
     const {gpu, globals} = await webgpu();
     Object.assign(this.global, globals);

@@ -125,6 +125,16 @@ function isProgram(name: string): boolean {
     .some(path => JSON.parse(readFileSync(join(root, path), 'utf8')).bin?.[name]);
 }
 
+test('the README of the callbacks explains each reason of UpdateOpsCheck', () => {
+  const folder = join(root, 'packages/callbacks');
+  const source = readFileSync(join(folder, 'src/update_ops_check/violations.ts'), 'utf8');
+  const [union] = /type ViolationReason =([^;]+);/.exec(source)!;
+  const reasons = Array.from(union.matchAll(/'([^']+)'/g), ([, reason]) => reason);
+  const readme = readFileSync(join(folder, 'README.md'), 'utf8');
+  expect(reasons.length).toBeGreaterThan(0);
+  expect(reasons.filter(reason => !readme.includes(`\n| ${reason} `))).toEqual([]);
+});
+
 test('what is not there is noticed', () => {
   const markdown = [
     '[a](b.md) [a](README.md#no) `packages/no.ts` `no_such_file.ts` `--no-such-option`',

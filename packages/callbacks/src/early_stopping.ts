@@ -77,6 +77,8 @@ interface WeightValues {
  * was not done. The callback starts anew with each training, also with one that was resumed.
  */
 export class EarlyStopping extends FitCallback {
+  static override readonly className = NAME;
+
   /** The best value of the monitored quantity in the last training; null before any. */
   best: number | null = null;
   /** The epoch of that value, counted from 0. */

@@ -3,6 +3,12 @@ import {ValueError} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {
+  admitPlainObjects,
+  classError,
+  newCall,
+  type CallbackClass,
+} from './callbacks_argument.js';
 import {countStep, progressOf, type TrainingPosition} from './progress.js';
 
 /** The logs that `fit` passes to an instance of a callback; on the device, in a step's. */
@@ -20,6 +26,13 @@ interface Training {
 
 /** By their `params`, which tfjs makes for each training and gives to all its callbacks. */
 const trainings = new WeakMap<object, Training>();
+
+/** The training that a callback is in, or was in until it failed. */
+interface OwnTraining {
+  model: tfl.LayersModel;
+  /** tfjs makes one for each training; null until `onTrainBegin`. */
+  history: tfl.History | null;
+}
 
 /** Of what tfjs tells callbacks; null or undefined where it does not know. */
 interface TrainingParams {
@@ -44,16 +57,54 @@ interface TrainingParams {
  * loop run, so they do that too.
  */
 export abstract class FitCallback extends tfl.Callback {
+  /** The name of the class in messages; each subclass has its own. */
+  static readonly className: string;
+
   /** Where the training is; in an epoch that was resumed, with the steps before that. */
   protected readonly position: TrainingPosition = {epoch: 0, stepInEpoch: 0, step: 0};
 
   private shared: Training = {};
   /** Where the training begins. */
   private start: TrainingPosition = this.position;
+  /** What `fit` calls with before it says of which model. */
+  private given: typeof this.params = {};
+  /** Null before a training and after one that came to its end. */
+  private ownTraining: OwnTraining | null = null;
 
-  /** That of tfjs takes models of its own copy only. */
+  constructor() {
+    super();
+    admitPlainObjects();
+  }
+
+  /** @internal What tfjs calls of a class that is passed in place of an instance, as first. */
+  static get onTrainBegin(): () => never {
+    return () => this.setParams();
+  }
+
+  /** @internal The same behind an instance. */
+  static setParams(): never {
+    throw classError(this);
+  }
+
+  override setParams(params: typeof this.params): void {
+    this.given = params;
+  }
+
+  /**
+   * That of tfjs takes models of its own copy only.
+   *
+   * @throws ValueError if this is in a training of another model, which goes on as it was.
+   */
   override setModel(model: tfl.LayersModel): void {
+    if (this.isInTrainingOfOther(model)) {
+      throw new ValueError(
+        `${this.class.className}: an instance can be in one training at a time: make one for ` +
+          `each, ${newCall(this.class)}. Received: one that is in a training which goes on`,
+      );
+    }
+    this.params = this.given;
     this.model = model;
+    this.ownTraining = {model, history: null};
   }
 
   /** Called first; `params` and `model` are set. */
@@ -74,15 +125,22 @@ export abstract class FitCallback extends tfl.Callback {
   protected trainEnd?(): void | Promise<void>;
 
   override async onTrainBegin(): Promise<void> {
-    // tfjs passes the model to callbacks only; anything else it takes for a plain object of
-    // functions, calls them on an object of its own, and the callback would do nothing.
+    // Taken for a plain object of functions, they are called on an object of tfjs's own.
     if (!(this instanceof FitCallback)) {
       throw new ValueError(
         'Callbacks must be instances of tf.Callback, all of them and from one copy of ' +
-          '@tensorflow/tfjs-layers. Received: a plain object as the first callback, or a ' +
-          'model from another copy (see `npm ls @tensorflow/tfjs-layers`)',
+          '@tensorflow/tfjs-layers. Received: a first callback that is not an instance, or ' +
+          'a model from another copy (see `npm ls @tensorflow/tfjs-layers`)',
       );
     }
+    const {history} = this.model;
+    if (history === this.ownTraining?.history) {
+      throw new ValueError(
+        `${this.class.className}: an instance can be in the list of callbacks once. ` +
+          'Received: the same one twice',
+      );
+    }
+    this.ownTraining = {model: this.model, history};
     this.shared = trainings.get(this.params) ?? {};
     trainings.set(this.params, this.shared);
     this.start = progressOf(this.model) ?? {epoch: 0, stepInEpoch: 0, step: 0};
@@ -128,7 +186,20 @@ export abstract class FitCallback extends tfl.Callback {
   }
 
   override async onTrainEnd(): Promise<void> {
+    this.ownTraining = null;
     await this.trainEnd?.();
+  }
+
+  private get class(): CallbackClass {
+    return this.constructor as typeof FitCallback;
+  }
+
+  private isInTrainingOfOther(model: tfl.LayersModel): boolean {
+    if (this.ownTraining === null || this.ownTraining.model === model) return false;
+    // A callback is not told that a training failed, and another may have begun since.
+    const {model: other, history} = this.ownTraining;
+    const {isTraining} = other as unknown as {isTraining: boolean};
+    return isTraining && (history === null || history === other.history);
   }
 
   /** Undefined where tfjs does not know: the size of some datasets. */

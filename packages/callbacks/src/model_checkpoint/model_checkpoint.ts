@@ -115,6 +115,8 @@ const ARGUMENTS = [
  *     checkpoint can't be saved; in `fit` and `fitDataset` the training ends then.
  */
 export class ModelCheckpoint extends FitCallback {
+  static override readonly className = NAME;
+
   private readonly folder: CheckpointFolder;
   private readonly monitor: Monitor;
   private readonly isMonitorNeeded: boolean;

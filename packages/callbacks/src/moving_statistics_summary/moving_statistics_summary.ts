@@ -68,6 +68,8 @@ export interface MovingStatisticsSummaryArgs {
  * appended at once: what was written stays readable however the training ends.
  */
 export class MovingStatisticsSummary extends FitCallback {
+  static override readonly className = WHERE;
+
   private readonly writer: SummaryWriter;
   private readonly everySteps: number | null;
   private layers: BatchNorm[] = [];

@@ -115,6 +115,8 @@ const ARGUMENTS = [
  * stateful RNN, have that state moved on.
  */
 export class PhaseGapCheck extends FitCallback {
+  static override readonly className = WHERE;
+
   private readonly data: ProbeData;
   private readonly batchSize: number | undefined;
   private readonly steps: number;

@@ -46,6 +46,8 @@ interface TrainingParams {
  * runs: a training may end in any way.
  */
 export class ProgressBar extends FitCallback {
+  static override readonly className = 'ProgressBar';
+
   private readonly stream: OutputStream;
   private readonly lineEveryMs: number;
 

@@ -73,6 +73,8 @@ type Snapshots = Map<LayerRecord, LayerSnapshot>;
  * and `fitDataset` an error is thrown after the step that failed, and no tensor leaks.
  */
 export class UpdateOpsCheck extends FitCallback {
+  static override readonly className = 'UpdateOpsCheck';
+
   private readonly handler: ViolationHandler;
   private readonly mayBeSkipped: (path: string) => boolean;
   private readonly records = new Map<Layer, LayerRecord>();

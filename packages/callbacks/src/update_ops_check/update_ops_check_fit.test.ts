@@ -415,11 +415,14 @@ test('the event loop runs during fit', async () => {
   expect(ran.some(batch => batch > 0 && batch < 9)).toBe(true);
 });
 
-test('a plain object among the callbacks is an error that says so', async () => {
+test('behind something that is not an instance it is an error that says so', async () => {
   const model = compile(denseModel(resBatchNorm()));
-  const callbacks = [{onEpochEnd: async () => {}}, new UpdateOpsCheck()];
+  // The function, in place of what it returns.
+  const callbacks = [tfl.callbacks.earlyStopping, new UpdateOpsCheck()];
   await expect(fit(model, callbacks as unknown as tfl.Callback[])).rejects.toThrow(
-    'Callbacks must be instances of tf.Callback, all of them and from one copy',
+    'Callbacks must be instances of tf.Callback, all of them and from one copy of ' +
+      '@tensorflow/tfjs-layers. Received: a first callback that is not an instance, or a ' +
+      'model from another copy (see `npm ls @tensorflow/tfjs-layers`)',
   );
 });
 

@@ -76,9 +76,12 @@ export default {
       testMatch: [
         ...perBackend,
         ...ofBackend(name),
-        // Files and epochs are the same on every backend, and a step takes long on this one.
+        // What models, files and epochs are is the same on every backend, and a step takes long
+        // on this one.
         ...(name === 'webgpu'
           ? [
+              '!**/layer/test/{freezing,arguments_saved,tf_keras_model}.test.ts',
+              '!**/layer/src/{batch_norms,incoming_weights}.test.ts',
               '!**/callbacks/src/{model_checkpoint/**,moving_statistics_summary/**,early_stopping.*}',
             ]
           : []),

@@ -3,7 +3,8 @@
  * missing, broken or meant for another weight is how a model comes to train well and to test
  * badly. Nothing is changed where something is refused.
  */
-import type {NamedTensorMap, Tensor} from '@tensorflow/tfjs-core';
+import {backend, getBackend} from '@tensorflow/tfjs-core';
+import type {DataStorage, NamedTensorMap, Tensor} from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
 import {resBatchNorms, weightName, type Layer} from './batch_norms.js';
@@ -181,10 +182,16 @@ function faultOf(variable: tfl.LayerVariable, name: string, tensor: Tensor): Fau
 }
 
 /**
- * The values, if they can be had at once: those of a file can, and those that are on the device
- * only can't on every backend.
+ * The values, if they can be had at once: those of a file can. Those that are on the device only
+ * can't on webgpu, which warns of the attempt.
  */
 function valuesOf(tensor: Tensor): number[] | null {
+  if (getBackend() === 'webgpu') {
+    const {tensorMap} = backend() as unknown as {
+      tensorMap: DataStorage<{values?: object}>;
+    };
+    if (tensorMap.get(tensor.dataId).values == null) return null;
+  }
   try {
     return Array.from(tensor.dataSync());
   } catch {

@@ -122,6 +122,8 @@ test('models without a ResBatchNorm do as before', () => {
 });
 
 describe('what is listed agrees with trainable', () => {
+  const values = async (layer: tfl.layers.Layer) =>
+    String(await Promise.all(layer.getWeights().map(weight => weight.data())));
   const around = (layer: tfl.layers.Layer) => functional([4], y => on(layer, y));
   const counts = ({trainableWeights, nonTrainableWeights, weights}: tfl.layers.Layer) => [
     trainableWeights.length,
@@ -198,10 +200,9 @@ describe('what is listed agrees with trainable', () => {
       const model = tfl.sequential({layers: [...layers, dense()]});
       model.add(dense());
       model.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
-      const before = layer.getWeights().map(weight => String(weight.dataSync()));
+      const before = await values(layer);
       await model.fit(x(), x(), {verbose: 0});
-      const after = layer.getWeights().map(weight => String(weight.dataSync()));
-      expect(after).toEqual(before);
+      expect(await values(layer)).toEqual(before);
       expect(model.getWeights()).toHaveLength(model.weights.length);
     },
   );

@@ -33,11 +33,11 @@ function avgPool3d({inputs: {x}, attrs, backend}: PoolingArgs) {
   const output = backend.makeOutput(outShape, 'float32');
   const y = heapValues(backend, output);
   const values = heapValues(backend, x);
-  forEachWindow(pooling, (outPixel, pixels, count) => {
+  forEachWindow(pooling, (out, pixels, count) => {
     for (let c = 0; c < channels; c++) {
       let sum = 0;
-      for (let i = 0; i < count; i++) sum += values[pixels[i] * channels + c];
-      y[outPixel * channels + c] = sum / count;
+      for (let i = 0; i < count; i++) sum += values[pixels[i] + c];
+      y[out + c] = sum / count;
     }
   });
   return output;
@@ -50,11 +50,10 @@ function avgPoolGrad(kernelName: string, axes: number) {
     const output = backend.makeOutput(input.shape, 'float32');
     const dx = heapValues(backend, output).fill(0);
     const dyValues = heapValues(backend, dy);
-    forEachWindow(pooling, (outPixel, pixels, count) => {
-      const from = outPixel * channels;
+    forEachWindow(pooling, (out, pixels, count) => {
       for (let i = 0; i < count; i++) {
-        const to = pixels[i] * channels;
-        for (let c = 0; c < channels; c++) dx[to + c] += dyValues[from + c] / count;
+        const at = pixels[i];
+        for (let c = 0; c < channels; c++) dx[at + c] += dyValues[out + c] / count;
       }
     });
     return output;

@@ -43,14 +43,13 @@ function maxPoolWithArgmax({
   backend,
 }: KernelArgs<{x: tf.TensorInfo}, PoolingAttrs & {includeBatchInIndex?: boolean}>) {
   const pooling = computePooling(tf.MaxPoolWithArgmax, 2, x, attrs);
-  const y = pooled(backend, pooling, x);
-  const indices = backend.makeOutput(pooling.outShape, 'int32');
-  const places = backend.typedArrayFromHeap(indices) as Int32Array;
+  const places = findMaxima(pooling, heapValues(backend, x));
   const imageSize = tf.util.sizeFromShape(x.shape.slice(1));
-  forEachMaximum(pooling, heapValues(backend, x), (out, place) => {
-    places[out] = attrs.includeBatchInIndex ? place : place % imageSize;
-  });
-  return [y, indices];
+  const indices = backend.makeOutput(pooling.outShape, 'int32');
+  backend
+    .typedArrayFromHeap(indices)
+    .set(attrs.includeBatchInIndex ? places : places.map(place => place % imageSize));
+  return [pooled(backend, pooling, x), indices];
 }
 
 function maxPoolGrad(kernelName: string, axes: number) {
@@ -59,9 +58,8 @@ function maxPoolGrad(kernelName: string, axes: number) {
     const output = backend.makeOutput(input.shape, 'float32');
     const dx = heapValues(backend, output).fill(0);
     const dyValues = heapValues(backend, dy);
-    forEachMaximum(pooling, heapValues(backend, input), (out, place) => {
-      dx[place] += dyValues[out];
-    });
+    const places = findMaxima(pooling, heapValues(backend, input));
+    for (let i = 0; i < places.length; i++) dx[places[i]] += dyValues[i];
     return output;
   };
 }
@@ -71,38 +69,49 @@ function pooled(backend: BackendWasm, pooling: Pooling, x: tf.TensorInfo) {
   const output = backend.makeOutput(pooling.outShape, 'float32');
   const y = heapValues(backend, output);
   const values = heapValues(backend, x);
-  forEachMaximum(pooling, values, (out, place) => {
-    y[out] = values[place];
-  });
+  const places = findMaxima(pooling, values);
+  for (let i = 0; i < places.length; i++) y[i] = values[places[i]];
   return output;
 }
 
-/** Calls `visit` with the index of each output, and with that of the input it is taken from. */
-function forEachMaximum(
-  pooling: Pooling,
-  x: Float32Array,
-  visit: (out: number, place: number) => void,
-): void {
-  const {channels} = pooling;
-  forEachWindow(pooling, (outPixel, pixels, count) => {
+/** For each output, the index of the input that is the largest of its window. */
+function findMaxima(pooling: Pooling, x: Float32Array): Int32Array {
+  const {channels, outShape} = pooling;
+  const places = new Int32Array(tf.util.sizeFromShape(outShape));
+  forEachWindow(pooling, (out, pixels, count) => {
     for (let c = 0; c < channels; c++) {
-      let place = pixels[0] * channels + c;
+      let place = pixels[0] + c;
       let largest = x[place];
       for (let i = 1; i < count; i++) {
-        const value = x[pixels[i] * channels + c];
-        if (value > largest || (value !== value && largest === largest)) {
-          largest = value;
-          place = pixels[i] * channels + c;
+        const at = pixels[i] + c;
+        // Larger, or one of them NaN, which only then is not equal to itself.
+        if (!(x[at] <= largest) && largest === largest) {
+          largest = x[at];
+          place = at;
         }
       }
-      visit(outPixel * channels + c, place);
+      places[out + c] = place;
     }
   });
+  return places;
 }
 
+/** Four sums at a time, as one addition waits for the one before it. */
 function hasNaN(values: Float32Array): boolean {
-  for (let i = 0; i < values.length; i++) if (values[i] !== values[i]) return true;
-  return false;
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let i = 0;
+  for (; i + 3 < values.length; i += 4) {
+    s0 += values[i];
+    s1 += values[i + 1];
+    s2 += values[i + 2];
+    s3 += values[i + 3];
+  }
+  for (; i < values.length; i++) s0 += values[i];
+  // Infinities of both signs give NaN too; that costs time, not values.
+  return Number.isNaN(s0 + s1 + s2 + s3);
 }
 
 export const maxPoolConfigs = [

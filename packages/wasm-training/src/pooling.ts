@@ -1,8 +1,7 @@
 /**
  * What poolings of two and three dimensions share: their windows, and a loop over these.
  *
- * A 2-D pooling is looped over as a 3-D one of one depth. The numbers of pixels below count
- * those of all images of a batch, in the order of the memory.
+ * A 2-D pooling is looped over as a 3-D one of one depth.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type {BackendWasm} from '@tensorflow/tfjs-backend-wasm';
@@ -115,42 +114,45 @@ const ONE_DEPTH: WindowAxis = {
 };
 
 /**
- * Calls `visit` for each window: with the number of its pixel in the output, and with the
- * numbers of the pixels of the image in it, the first `count` of `pixels`, in ascending order.
+ * Calls `visit` for each window: with the index of its pixel in the output, and with those of
+ * the pixels of the image in it, the first `count` of `pixels`, in ascending order. The index
+ * of a pixel is that of its first channel; the others follow.
  */
 export function forEachWindow(
-  {batchSize, axes}: Pooling,
-  visit: (outPixel: number, pixels: Int32Array, count: number) => void,
+  {batchSize, channels, axes}: Pooling,
+  visit: (out: number, pixels: Int32Array, count: number) => void,
 ): void {
   const [depth, height, width] = axes.length === 2 ? [ONE_DEPTH, ...axes] : axes;
   const [frames, rows, columns] = [depth, height, width].map(inputsOf);
   const pixels = new Int32Array(depth.windowSize * height.windowSize * width.windowSize);
-  let outPixel = 0;
+  let out = 0;
   for (let n = 0; n < batchSize; n++) {
-    for (const [firstFrame, endFrame] of frames) {
-      for (const [firstRow, endRow] of rows) {
-        for (const [firstColumn, endColumn] of columns) {
+    for (let d = 0; d < depth.outSize; d++) {
+      for (let h = 0; h < height.outSize; h++) {
+        for (let w = 0; w < width.outSize; w++) {
           let count = 0;
-          for (let frame = firstFrame; frame < endFrame; frame++) {
-            for (let row = firstRow; row < endRow; row++) {
+          for (let frame = frames.first[d]; frame < frames.end[d]; frame++) {
+            for (let row = rows.first[h]; row < rows.end[h]; row++) {
               const start =
                 ((n * depth.inSize + frame) * height.inSize + row) * width.inSize;
-              for (let column = firstColumn; column < endColumn; column++) {
-                pixels[count++] = start + column;
+              for (let column = columns.first[w]; column < columns.end[w]; column++) {
+                pixels[count++] = (start + column) * channels;
               }
             }
           }
-          visit(outPixel++, pixels, count);
+          visit(out, pixels, count);
+          out += channels;
         }
       }
     }
   }
 }
 
-/** For each output, the inputs that it meets: from the first to, not including, the second. */
+/** The inputs that each output meets: from the first to, not including, the end. */
 function inputsOf({inSize, outSize, windowSize, stride, padBefore}: WindowAxis) {
-  return Array.from({length: outSize}, (_, out) => {
-    const start = stride * out - padBefore;
-    return [Math.max(0, start), Math.min(inSize, start + windowSize)];
-  });
+  const starts = Array.from({length: outSize}, (_, out) => stride * out - padBefore);
+  return {
+    first: starts.map(start => Math.max(0, start)),
+    end: starts.map(start => Math.min(inSize, start + windowSize)),
+  };
 }

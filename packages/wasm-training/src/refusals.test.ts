@@ -4,7 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 
 const x = () => tf.ones([1, 4, 5, 2]) as tf.Tensor4D;
 const frames = () => tf.ones([1, 3, 4, 5, 2]) as tf.Tensor5D;
-const filter = (...sizes: [number, number, number, number]) => tf.ones(sizes) as tf.Tensor4D;
+const filter = (...sizes: [number, number, number, number]) =>
+  tf.ones(sizes) as tf.Tensor4D;
 const conv = (pad: unknown, strides = 1, images: tf.Tensor = x()) =>
   tf.conv2d(images as tf.Tensor4D, filter(2, 2, 2, 3), strides, pad as 'same');
 const pads =

@@ -57,11 +57,23 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
     {renorm: true, renormClipping: {rmax: 1, rmin: 2}},
     'renormClipping: rmax must not be less than rmin. Received: renormClipping {"rmax":1,"rmin":2}',
   ],
+  [
+    {renorm: true, renormClipping: 3},
+    'renormClipping must be an object of rmin, rmax and dmax, none of them negative, or null. Received: 3',
+  ],
+  [
+    {renorm: true, renormClipping: {rmax: '3'}},
+    'renormClipping must be an object of rmin, rmax and dmax, none of them negative, or null. Received: {"rmax":"3"}',
+  ],
   [{renorm: 1}, 'renorm must be true or false. Received: 1'],
   [{renormMomentum: 2}, 'renormMomentum must be a number from 0 to 1. Received: 2'],
   [
     {virtualBatchSize: 0},
     'virtualBatchSize must be a positive integer, or null. Received: 0',
+  ],
+  [
+    {virtualBatchSize: 1.5},
+    'virtualBatchSize must be a positive integer, or null. Received: 1.5',
   ],
   [
     {adjustment: [1, 0]},
@@ -70,6 +82,10 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
   [
     {activation: 'relu7'},
     "activation must be the name of an activation: 'elu', 'selu', 'relu', 'relu6', 'linear', 'sigmoid', 'hardSigmoid', 'softplus', 'softsign', 'tanh', 'softmax', 'logSoftmax', 'gelu', 'gelu_new', 'mish', 'swish'. Did you mean 'relu'? Received: \"relu7\"",
+  ],
+  [
+    {activation: 7},
+    "activation must be the name of an activation: 'elu', 'selu', 'relu', 'relu6', 'linear', 'sigmoid', 'hardSigmoid', 'softplus', 'softsign', 'tanh', 'softmax', 'logSoftmax', 'gelu', 'gelu_new', 'mish', 'swish'. Received: 7",
   ],
   [
     {renorm: true, virtualBatchSize: 2},
@@ -92,12 +108,28 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
     'zeroDebiasMovingMean and momentum do not go together: a plain average needs no correction. Received: zeroDebiasMovingMean true, momentum null',
   ],
   [
+    {zeroDebiasMovingMean: true, momentum: 1},
+    'zeroDebiasMovingMean and momentum do not go together: an average that gathers no weight can not be corrected for it. Received: zeroDebiasMovingMean true, momentum 1',
+  ],
+  [
     {renormClipping: {rmax: 2}},
     'renormClipping and renorm do not go together: it bounds what renorm does. Received: renormClipping {"rmax":2}, renorm undefined',
   ],
   [
+    {renormMomentum: 0.9, renorm: false},
+    'renormMomentum and renorm do not go together: it is the momentum of renorm alone. Received: renormMomentum 0.9, renorm false',
+  ],
+  [
     {trackMovingStatistics: false, renorm: true},
     'trackMovingStatistics and renorm do not go together: there are no moving statistics that it could apply to. Received: trackMovingStatistics false, renorm true',
+  ],
+  [
+    {trackMovingStatistics: false, unbiasedMovingVariance: true},
+    'trackMovingStatistics and unbiasedMovingVariance do not go together: there are no moving statistics that it could apply to. Received: trackMovingStatistics false, unbiasedMovingVariance true',
+  ],
+  [
+    {trackMovingStatistics: false, zeroDebiasMovingMean: true},
+    'trackMovingStatistics and zeroDebiasMovingMean do not go together: there are no moving statistics that it could apply to. Received: trackMovingStatistics false, zeroDebiasMovingMean true',
   ],
   [
     {trackMovingStatistics: false, momentum: null},
@@ -109,13 +141,25 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
   ],
   [{trainable: 'false'}, 'trainable must be true or false. Received: "false"'],
   [{name: 7}, 'name must be a string that is not empty. Received: 7'],
+  [{name: ''}, 'name must be a string that is not empty. Received: ""'],
   [{dtype: 'int32'}, 'dtype must be \'float32\'. Received: "int32"'],
+  [{inputDType: 'int32'}, 'inputDType must be \'float32\'. Received: "int32"'],
   [
     {inputShape: 3},
     'inputShape must be an array of integers, none of them negative, and nulls. Received: 3',
   ],
+  [
+    {inputShape: [3, -1]},
+    'inputShape must be an array of integers, none of them negative, and nulls. Received: [3,-1]',
+  ],
+  [
+    {batchInputShape: [null, 1.5]},
+    'batchInputShape must be an array of integers, none of them negative, and nulls. Received: [null,1.5]',
+  ],
   [{batchSize: 0}, 'batchSize must be a positive integer. Received: 0'],
   [{weights: {}}, 'weights must be an array of tensors. Received: {}'],
+  [{weights: [1]}, 'weights must be an array of tensors. Received: [1]'],
+  [{weights: [null]}, 'weights must be an array of tensors. Received: [null]'],
   [
     {gammaInitializer: 'one'},
     'gammaInitializer must be an initializer, the name of one, or the config of one that is registered. Received: "one"',
@@ -134,6 +178,31 @@ const wrong: [args: Record<string, unknown>, message: string][] = [
   ],
   [{eps: 1e-5}, "there is no argument 'eps'. It is 'epsilon' here."],
   [
+    {variance_epsilon: 1e-5},
+    "there is no argument 'variance_epsilon'. It is 'epsilon' here.",
+  ],
+  [{affine: true}, "there is no argument 'affine'. It is 'center' and 'scale' here."],
+  [
+    {num_features: 3},
+    "there is no argument 'num_features'. The number of channels is taken from the input.",
+  ],
+  [
+    {numFeatures: 3},
+    "there is no argument 'numFeatures'. The number of channels is taken from the input.",
+  ],
+  [
+    {training: true},
+    "there is no argument 'training'. It belongs to the call: apply(x, {training: true}).",
+  ],
+  [
+    {is_training: true},
+    "there is no argument 'is_training'. It belongs to the call: apply(x, {training: true}).",
+  ],
+  [
+    {updates_collections: null},
+    "there is no argument 'updates_collections'. Update ops are collected by collectUpdateOps().",
+  ],
+  [
     {moving_mean_initializer: 'zeros'},
     "there is no argument 'moving_mean_initializer'. Did you mean 'movingMeanInitializer'?",
   ],
@@ -149,6 +218,24 @@ test.each(wrong)('%j is refused', (args, message) => {
   if (!('name' in args))
     expect(make({name: 'bn'})).toThrow(`ResBatchNorm 'bn': ${message}`);
   expect(tf.memory().numTensors).toBe(before);
+});
+
+test.each<[ResBatchNormArgs]>([
+  [{momentum: 0}],
+  [{momentum: 1}],
+  [{momentum: null, virtualBatchSize: 1}],
+  [{renorm: true, renormMomentum: 0, renormClipping: {rmin: 0, rmax: 0, dmax: 0}}],
+  [{renorm: true, renormMomentum: 1, renormClipping: {rmin: 0.5, rmax: Infinity}}],
+  [{renorm: true, renormClipping: {rmin: 1, rmax: null!}}],
+  [{renorm: true, virtualBatchSize: null, zeroDebiasMovingMean: false}],
+  [{renorm: false, virtualBatchSize: 2, adjustment: null, renormClipping: null}],
+  [{trackMovingStatistics: false, momentum: 0.5, renorm: false}],
+  [{unbiasedMovingVariance: true, zeroDebiasMovingMean: true, renormMomentum: undefined}],
+  [{inputShape: [0, null], batchInputShape: [], batchSize: 1, inputDType: 'float32'}],
+  [{weights: [], dtype: 'float32', trainable: false}],
+  [{betaRegularizer: null, gammaConstraint: null, gammaInitializer: 'ones'}],
+])('%j is accepted', args => {
+  expect(() => resBatchNorm(args)).not.toThrow();
 });
 
 test('an unknown argument is answered with the known ones', () => {
@@ -266,7 +353,7 @@ test.each([
 
 test.each([
   ['momentun', 'momentum'],
-  ['moving_mean_initializer', 'movingMeanInitializer'],
+  ['zero_debias_moving_mean', 'zeroDebiasMovingMean'],
   ['Epsilon', 'epsilon'],
 ])('the argument %j: %s was meant', (name, meant) => {
   expect(() => resBatchNorm({[name]: 0.5})).toThrow(

@@ -262,7 +262,7 @@ export function savedOptions(
   };
 }
 
-export function orNull(accepts: Rule['accepts']): Rule['accepts'] {
+function orNull(accepts: Rule['accepts']): Rule['accepts'] {
   return value => value === null || accepts(value);
 }
 

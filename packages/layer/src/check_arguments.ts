@@ -5,7 +5,6 @@ import {
   isPositiveInteger,
   objectArguments,
   options,
-  orNull,
   parser,
   succeeds,
   type ObjectArgument,
@@ -50,13 +49,10 @@ const rules: Record<keyof ResBatchNormArgs, Rule> = {
 function objectRule(name: ObjectArgument): Rule {
   const kind = /Initializer|Regularizer|Constraint/.exec(name)![0].toLowerCase();
   const article = kind === 'initializer' ? 'an' : 'a';
-  const isOptional = kind !== 'initializer';
-  const accepts = (value: unknown) => succeeds(() => parser({[name]: value}));
+  const orNull = kind === 'initializer' ? '' : ', or null';
   return {
-    expected:
-      `${article} ${kind}, the name of one, or the config of one that is registered` +
-      (isOptional ? ', or null' : ''),
-    accepts: isOptional ? orNull(accepts) : accepts,
+    expected: `${article} ${kind}, the name of one, or the config of one that is registered${orNull}`,
+    accepts: value => succeeds(() => parser({[name]: value})),
   };
 }
 

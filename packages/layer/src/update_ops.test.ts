@@ -151,9 +151,10 @@ describe('wrong use', () => {
   const collect = () =>
     collectUpdateOps(() => train(resBatchNorm({name: 'bn'}), batch()));
 
-  test('running twice', () => {
+  test('running twice, even if they were disposed in between', () => {
     const {updateOps} = collect();
     updateOps.run();
+    updateOps.dispose();
     expect(() => updateOps.run()).toThrow("can't run: they have been run already");
   });
 
@@ -181,7 +182,9 @@ describe('wrong use', () => {
     expect(() => collectUpdateOps(async () => 1)).toThrow(
       expect.objectContaining({
         name: 'ValueError',
-        message: expect.stringContaining('fn must be done when it returns'),
+        message:
+          'collectUpdateOps: fn must be done when it returns. Received: a function that ' +
+          'returns a promise; update ops made after its first await could not be collected',
       }),
     );
     expect(tf.memory().numTensors).toBe(before);
@@ -208,4 +211,6 @@ test('update ops of layers of another copy of this package are collected, too', 
   expect(updateOps.length).toBe(1);
   updateOps.run();
   expect(run).toHaveBeenCalledTimes(1);
+  // Copies of any version find the collections by this name.
+  expect(Symbol.for('@resbatchnorm/layer/update_ops') in globalThis).toBe(true);
 });

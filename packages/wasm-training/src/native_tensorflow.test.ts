@@ -5,8 +5,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 
+import {define} from '../test/image_op_definitions';
 import {
-  define,
   isDefined,
   isNative,
   OpCase,

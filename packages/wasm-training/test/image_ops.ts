@@ -1,21 +1,12 @@
 /**
- * The convolutions and poolings of tfjs, each with arguments drawn at random, how to run it,
- * what its definition gives (reference.ts), and how to ask native TensorFlow for the same.
+ * The convolutions and poolings of tfjs: with arguments drawn at random, how to run each, and
+ * how to ask native TensorFlow for the same.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 
 import {Random} from './random';
-import {
-  ConvCase,
-  convGradients,
-  convolve,
-  convOutShape,
-  pool,
-  Rounding,
-  windowAxes,
-  WindowCase,
-} from './reference';
+import {ConvCase, convOutShape, Rounding, windowAxes, WindowCase} from './reference';
 
 const AXES = {
   conv1d: 1,
@@ -146,7 +137,7 @@ function asTfjsTakesIt(opCase: OpCase): OpCase {
 export type Values = Record<string, ArrayLike<number>>;
 export type Shapes = Record<string, number[]>;
 
-function isConv({op}: OpCase): boolean {
+export function isConv({op}: OpCase): boolean {
   return !/pool/i.test(op);
 }
 
@@ -155,7 +146,7 @@ function isDepthwise({op}: OpCase): boolean {
 }
 
 /** The convolution that the op computes, or whose input's gradient a transposed one is. */
-function convCaseOf(opCase: OpCase): ConvCase {
+export function convCaseOf(opCase: OpCase): ConvCase {
   const {inputShape, windowSizes, outChannels} = opCase;
   const channels = inputShape[inputShape.length - 1];
   return {
@@ -183,7 +174,7 @@ export function isDefined(opCase: OpCase): boolean {
 }
 
 /** What tf.pool makes of 'same' and dilations, on every backend, against the definition. */
-function isPaddedWithZeros({op, pad}: OpCase): boolean {
+export function isPaddedWithZeros({op, pad}: OpCase): boolean {
   return op.startsWith('dilated') && pad === 'same';
 }
 
@@ -425,99 +416,4 @@ export function runNatively(opCase: OpCase, shapes: Shapes, values: Values): Val
     const ones = tf.pad(tf.onesLike(tensors.x), paddings);
     return tf.div(y, callOp(valid, {x: ones}));
   });
-}
-
-/** The op and its gradients by their definitions; null where tfjs has another one. */
-export function define(opCase: OpCase, shapes: Shapes, values: Values): Values | null {
-  const {op} = opCase;
-  if (isPaddedWithZeros(opCase)) return null;
-  const {dy, filter} = values as Record<string, Float32Array>;
-  const x = values.x as Float32Array;
-  if (!isConv(opCase)) {
-    const result = pool(opCase, /max/i.test(op) ? 'max' : 'avg', x, dy);
-    if (op !== 'maxPoolWithArgmax') return {y: result.y, dx: result.dx};
-    const imageSize = tf.util.sizeFromShape(shapes.x.slice(1));
-    return {y: [...result.y, ...result.indices.map(index => index % imageSize)]};
-  }
-  const convCase = convCaseOf(opCase);
-  if (op.endsWith('Transpose')) {
-    const y = convGradients(convCase, {x: dy, filter, dy: x});
-    const dx = convolve(convCase, {x: dy, filter});
-    return {y: y.dx, dx, dfilter: y.dFilter};
-  }
-  if (op === 'separableConv2d') return separable(convCase, shapes, values);
-  const z = convolve(convCase, {x, filter});
-  const fused = op.startsWith('fused')
-    ? epilogue(opCase, shapes, values, z)
-    : {y: z, dz: dy};
-  const {dFilter, dx} = convGradients(convCase, {
-    x,
-    filter,
-    dy: fused.dz as Float32Array,
-  });
-  return {...fused, dx, dfilter: dFilter};
-}
-
-function separable(convCase: ConvCase, shapes: Shapes, values: Values): Values {
-  const {x, filter, pointwise, dy} = values as Record<string, Float32Array>;
-  const depthwise = convolve(convCase, {x, filter}) as unknown as Float32Array;
-  const mixing: ConvCase = {
-    inputShape: convOutShape(convCase),
-    filterShape: shapes.pointwise,
-    strides: [1, 1],
-    dilations: [1, 1],
-    pad: 'valid',
-    depthwise: false,
-  };
-  const mixed = convGradients(mixing, {x: depthwise, filter: pointwise, dy});
-  const {dFilter, dx} = convGradients(convCase, {
-    x,
-    filter,
-    dy: mixed.dx as unknown as Float32Array,
-  });
-  const y = convolve(mixing, {x: depthwise, filter: pointwise});
-  return {y, dx, dfilter: dFilter, dpointwise: mixed.dFilter};
-}
-
-/** y = activation(z + bias), and the gradients of z, bias and slopes. */
-function epilogue(
-  {activation}: OpCase,
-  shapes: Shapes,
-  {dy, bias, alpha}: Values,
-  z: Float64Array,
-) {
-  const [, height, width, channels] = shapes.y;
-  const y = new Float64Array(z.length);
-  const dz = new Float64Array(z.length);
-  const dbias = new Float64Array(channels);
-  const dalpha = new Float64Array(alpha?.length ?? 0);
-  z.forEach((product, i) => {
-    const channel = i % channels;
-    const value = product + (bias?.[channel] ?? 0);
-    const row = Math.floor(i / (width * channels)) % height;
-    const column = Math.floor(i / channels) % width;
-    const [rows, columns, slopes] = shapes.alpha ?? [1, 1, 1];
-    const at =
-      ((row % rows) * columns + (column % columns)) * slopes + (channel % slopes);
-    const slope = activation === 'prelu' ? alpha[at] : 0.2;
-    const isPositive = value > 0;
-    const [result, derivative] = {
-      linear: [value, 1],
-      relu: [Math.max(0, value), isPositive ? 1 : 0],
-      relu6: [Math.min(6, Math.max(0, value)), isPositive && value < 6 ? 1 : 0],
-      elu: isPositive ? [value, 1] : [Math.expm1(value), Math.exp(value)],
-      sigmoid: [sigmoid(value), sigmoid(value) * (1 - sigmoid(value))],
-      leakyrelu: isPositive ? [value, 1] : [slope * value, slope],
-      prelu: isPositive ? [value, 1] : [slope * value, slope],
-    }[activation];
-    y[i] = result;
-    dz[i] = dy[i] * derivative;
-    dbias[channel] += dz[i];
-    if (activation === 'prelu' && !isPositive) dalpha[at] += dy[i] * value;
-  });
-  return {y, dz, dbias, dalpha};
-}
-
-function sigmoid(value: number): number {
-  return 1 / (1 + Math.exp(-value));
 }

@@ -89,6 +89,18 @@ describe('withBatchStatistics', () => {
     expect(new Set(counts)).toEqual(new Set([count]));
   });
 
+  test('both kinds count without the device where all values count alike', () => {
+    const layers = [resBatchNorm(), tfl.layers.batchNormalization()];
+    const counts: unknown[] = [];
+    for (const layer of layers) layer.build([null, 5, 3]);
+    withBatchStatistics(
+      layers,
+      (_, {count}) => counts.push(count),
+      () => layers.forEach(layer => layer.call(tf.ones([2, 5, 3]), {})),
+    );
+    expect(counts).toEqual([10, 10]);
+  });
+
   test('a mask leaves values out of what a ResBatchNorm tells', async () => {
     const x = tf.tensor3d([1, 2, 30], [1, 3, 1]);
     const layer = resBatchNorm();

@@ -105,7 +105,9 @@ function builtInTrainingMode(
       const perValue = tf.ones(x.shape.map(() => 1));
       const moments = weightedMoments(x, axis, {weights: perValue, offset: 0});
       const {mean, variance} = moments;
-      take({...moments, followedVariance: variance});
+      // All values count alike.
+      const count = x.size / mean.size;
+      take({...moments, count, followedVariance: variance});
       const shape = perChannelShape(x.shape, axis);
       const perChannel = (tensor: tf.Tensor) => tf.reshape(tensor, shape);
       const [gamma, beta] = ['gamma', 'beta'].map(name => findWeight(layer, name));

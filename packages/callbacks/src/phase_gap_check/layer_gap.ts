@@ -7,18 +7,25 @@ import {
 } from '@resbatchnorm/layer/introspection';
 
 import {counted} from '../counted.js';
-import {statisticsDistance, type Statistics} from '../statistics_distance.js';
-import type {Updates} from './update_progress.js';
+import {statisticsDistance} from '../statistics_distance.js';
+import {explainByOneValue, type Observation} from './one_value.js';
+import type {ProbeStatistics} from './probe.js';
+import {momentumOf, type Updates} from './update_progress.js';
 
 /**
  * Why the moving statistics of a layer are off:
  * - collected and not run: update ops that `collectUpdateOps` returned were dropped
  * - never updated: still the initial values, or no update op ran in the training
+ * - one value a channel: the variance of such batches is 0, and so becomes the moving variance
  * - momentum too high: the values before the updates make up more than 20 %
  * - unlike the data: none of these; other data than in training, or weights that move fast
  */
 export type PhaseGapCause =
-  'collected and not run' | 'never updated' | 'momentum too high' | 'unlike the data';
+  | 'collected and not run'
+  | 'never updated'
+  | 'one value a channel'
+  | 'momentum too high'
+  | 'unlike the data';
 
 /** One batch-norm layer in a check. */
 export interface LayerGap {
@@ -49,10 +56,9 @@ export interface LayerGap {
 const YOUNG = 0.05;
 /** Above this one, those values explain a distance by themselves. */
 const TOO_YOUNG = 0.2;
-
 export async function layerGap(
   {layer, paths}: BatchNorm,
-  batch: Statistics,
+  batch: ProbeStatistics,
   updates: Updates,
 ): Promise<LayerGap> {
   const {epsilon} = layer as Layer & {epsilon: number};
@@ -63,8 +69,10 @@ export async function layerGap(
   );
   const distances = statisticsDistance(batch, {mean, variance}, epsilon);
   const distance = Math.max(orInfinite(distances.mean), orInfinite(distances.variance));
-  const isInitial =
-    mean.every(value => value === 0) && variance.every(value => value === 1);
+  const explanation = explain({layer, updates, batch, moving: {mean, variance}, epsilon});
+  // More updates with variance 0 do not make it good.
+  const part =
+    explanation.cause === 'one value a channel' ? 1 : remainingPart(layer, updates);
   return {
     layer: paths[0],
     className: layer.getClassName(),
@@ -72,8 +80,8 @@ export async function layerGap(
     meanDistance: distances.mean,
     varianceDistance: distances.variance,
     ...(updates.run !== undefined && {updates: updates.run}),
-    ...explain(layer, updates, isInitial),
-    expectedDistance: distance * remainingPart(layer, updates),
+    ...explanation,
+    expectedDistance: distance * part,
   };
 }
 
@@ -81,16 +89,13 @@ function orInfinite(distance: number): number {
   return Number.isNaN(distance) ? Infinity : distance;
 }
 
-/** The weight in the moving statistics of their values before the updates, if known. */
+/**
+ * The weight in the moving statistics of their values before the updates, if known. The average
+ * over all batches, `momentum: null`, forgets them at once.
+ */
 function oldWeight(layer: Layer, {run}: Updates): number | undefined {
   const momentum = momentumOf(layer);
   return run === undefined || momentum === undefined ? undefined : momentum ** run;
-}
-
-/** The average over all batches, `momentum: null`, forgets the values before at once. */
-function momentumOf(layer: Layer): number | undefined {
-  const {momentum} = layer.getConfig();
-  return typeof momentum === 'number' ? momentum : undefined;
 }
 
 /** The part of a distance that moving statistics which are young will not outgrow. */
@@ -100,11 +105,13 @@ function remainingPart(layer: Layer, updates: Updates): number {
   return isYoung ? momentumOf(layer)! ** updates.left : 1;
 }
 
-function explain(
-  layer: Layer,
-  updates: Updates,
-  isInitial: boolean,
-): Pick<LayerGap, 'cause' | 'message'> {
+type Explanation = Pick<LayerGap, 'cause' | 'message'>;
+
+function explain(observation: Observation): Explanation {
+  const {layer, updates, batch, moving} = observation;
+  const isInitial =
+    moving.mean.every(value => value === 0) &&
+    moving.variance.every(value => value === 1);
   if (isResBatchNorm(layer) && layer.updateOpCount > layer.updateCount) {
     return {
       cause: 'collected and not run',
@@ -123,6 +130,21 @@ function explain(
           : 'no update op ran in this training. ') +
         'Load them along with the other weights, or see with UpdateOpsCheck why training ' +
         'does not update them',
+    };
+  }
+  const ofOneValue = explainByOneValue(observation);
+  if (ofOneValue !== undefined) {
+    const remedy =
+      'Train with larger batches, or freeze the layer: freezeBatchNorm(model) of ' +
+      '@resbatchnorm/layer';
+    return {cause: 'one value a channel', message: `${ofOneValue}. ${remedy}`};
+  }
+  if (batch.isOfOneValue) {
+    return {
+      cause: 'unlike the data',
+      message:
+        'the batches of this check have one value a channel, of which the variance is 0. ' +
+        'Give PhaseGapCheck larger ones: batchSize, that of the training',
     };
   }
   const {run = 0, left} = updates;

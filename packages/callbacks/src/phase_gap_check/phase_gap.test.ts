@@ -160,6 +160,132 @@ test('update ops that were collected and not run', async () => {
   expect(layer.message).toMatch('update ops made: 1, run: 0. Run what collectUpdateOps');
 });
 
+describe('one value a channel', () => {
+  const REMEDY =
+    'Train with larger batches, or freeze the layer: freezeBatchNorm(model) of ' +
+    '@resbatchnorm/layer';
+
+  /** A dense layer, whose channels have as many values as the batch has examples. */
+  function denseNorm(layer: tfl.layers.Layer): tfl.LayersModel {
+    const model = tfl.sequential();
+    model.add(tfl.layers.dense({units: 4, inputShape: [3]}));
+    model.add(layer);
+    model.add(tfl.layers.dense({units: 3}));
+    model.compile({loss: 'meanSquaredError', optimizer: tf.train.sgd(1e-3)});
+    return model;
+  }
+
+  async function train(model: tfl.LayersModel, examples: number, args: object) {
+    const xs = tf.slice(data.xs, 0, examples);
+    const ys = tf.slice(data.ys, 0, examples);
+    await model.fit(xs, ys, {verbose: 0, ...args});
+    tf.dispose([xs, ys]);
+  }
+
+  const withMomentum = (momentum: number | null) => ({name: 'bn', momentum}) as object;
+
+  describe.each(kinds)('%s', (className, makeNorm) => {
+    test.each([
+      ['of as many examples', undefined, 0.9],
+      ['of more', 16, 0.9],
+      ['of more, at a high momentum', 16, 0.99],
+    ])('of batches of 1, seen by a check %s', async (_name, batchSize, momentum) => {
+      const {check, gaps} = collectingCheck({batchSize});
+      const model = denseNorm(makeNorm(withMomentum(momentum)));
+      await train(model, 64, {batchSize: 1, epochs: 3, callbacks: check});
+      expect(check.report()).toHaveLength(3);
+      for (const {layers} of check.report()) {
+        expect(layers).toMatchObject([
+          {
+            cause: 'one value a channel',
+            message:
+              (className === 'ResBatchNorm'
+                ? 'it is trained on batches with one value a channel, which has variance 0 ' +
+                  '(they make up 100 % of its updates in this training), so that its moving ' +
+                  'variance goes to 0. '
+                : 'the variance of each batch in this training was 0 in all channels, as ' +
+                  'that of one value a channel is, so that its moving variance goes to 0. ') +
+              REMEDY,
+          },
+        ]);
+        // More training does not make it good.
+        expect(layers[0].expectedDistance).toBe(layers[0].distance);
+      }
+      // Each has a distance of more than 0.5; the loss tells that late.
+      expect(gaps.length).toBeGreaterThan(0);
+    });
+
+    test('a last batch of 1 is no cause, where the others outweigh it', async () => {
+      const {check} = collectingCheck();
+      const model = denseNorm(makeNorm(withMomentum(0.9)));
+      await train(model, 33, {batchSize: 4, epochs: 20, callbacks: check});
+      const [{cause}] = check.report().at(-1)!.layers;
+      expect(cause).not.toBe('one value a channel');
+    });
+
+    test('of a training that nobody saw', async () => {
+      const model = denseNorm(makeNorm(withMomentum(0.9)));
+      await train(model, 64, {batchSize: 1, epochs: 4});
+      const {layers, isGap} = await collectingCheck().check.check(model);
+      expect(isGap).toBe(true);
+      expect(layers).toMatchObject([
+        {
+          cause: 'one value a channel',
+          message:
+            className === 'ResBatchNorm'
+              ? 'in its last training call each channel had one value, which has variance ' +
+                `0: in a training of such calls the moving variance goes to 0. ${REMEDY}`
+              : 'its moving variances are near 0, and the variances of these data are not. ' +
+                'So they are if these data are not prepared as in training, or after ' +
+                'training on batches with one value a channel, which has variance 0. ' +
+                REMEDY,
+        },
+      ]);
+    });
+
+    test('in the check alone is told as that', async () => {
+      const model = denseNorm(makeNorm(withMomentum(0.9)));
+      await train(model, 64, {batchSize: 16, epochs: 10});
+      const {layers} = await collectingCheck({batchSize: 1}).check.check(model);
+      expect(layers).toMatchObject([
+        {
+          cause: 'unlike the data',
+          message:
+            'the batches of this check have one value a channel, of which the variance is ' +
+            '0. Give PhaseGapCheck larger ones: batchSize, that of the training',
+        },
+      ]);
+    });
+
+    test('inputs that do not vary are not taken for it', async () => {
+      const model = denseNorm(makeNorm(withMomentum(0.9)));
+      const xs = tf.ones([64, 3]);
+      const {check} = collectingCheck({data: {xs, ys: data.ys}});
+      const args = {batchSize: 16, epochs: 2, verbose: 0} as const;
+      await model.fit(xs, data.ys, {...args, callbacks: check});
+      expect(check.report()[1].layers[0].cause).not.toBe('one value a channel');
+      xs.dispose();
+    });
+  });
+
+  test.each([
+    // ½ of the last update and ⅛ of the third last, of 15/16 in all.
+    ['momentum ½', 0.5, 32, '66.7'],
+    ['the plain average', null, 16, '33.3'],
+  ])(
+    'a part of the updates is told by its weight: %s',
+    async (_name, momentum, batchSize, percent) => {
+      const {check} = collectingCheck();
+      const model = denseNorm(resBatchNorm(withMomentum(momentum)));
+      await train(model, 33, {batchSize, epochs: 2, callbacks: check});
+      const [{message}] = check.report()[1].layers;
+      expect(message).toContain(
+        `they make up ${percent} % of its updates in this training`,
+      );
+    },
+  );
+});
+
 describe('the message', () => {
   function report(names: string[]): PhaseGapReport {
     return {

@@ -103,8 +103,9 @@ const ARGUMENTS = [
  *   jump. Then two checks in a row have to be past the thresholds.
  *
  * What is told names the three layers that are furthest off, with the likely cause of each:
- * update ops collected and not run, statistics never loaded or updated, a momentum that is too
- * high for so few steps, or data or weights that the statistics do not follow.
+ * update ops collected and not run, statistics never loaded or updated, batches with one value
+ * a channel, a momentum that is too high for so few steps, or data or weights that the
+ * statistics do not follow.
  *
  * The logs of an epoch that is checked gain `phase_gap_loss`, `phase_gap_acc` and so on, each
  * the value in inference mode less that in training mode, and `phase_gap_distance`, the largest
@@ -145,10 +146,10 @@ export class PhaseGapCheck extends FitCallback {
     this.handler = new GapHandler(WHERE, onGap);
   }
 
-  protected override trainBegin(): void {
+  protected override async trainBegin(): Promise<void> {
     this.handler.reset();
     this.wasPast = false;
-    this.progress = new UpdateProgress(watchedBatchNorms(WHERE, this.model));
+    this.progress = await UpdateProgress.begin(watchedBatchNorms(WHERE, this.model));
   }
 
   protected override stepEnd(): void {

@@ -23,8 +23,22 @@ export interface ProbeResult {
   examples: number;
   training: LossAndMetrics;
   inference: LossAndMetrics;
-  /** Of the layers that were in training mode, and called: the means over the batches. */
-  statistics: Map<BatchNorm, Statistics>;
+  /** Of the layers that were in training mode, and called. */
+  statistics: Map<BatchNorm, ProbeStatistics>;
+}
+
+/** The means over the batches of what the moving statistics of a layer follow. */
+export interface ProbeStatistics extends Statistics {
+  mean: number[];
+  variance: number[];
+  /** Whether all batches had one value a channel, of which the variance is 0. */
+  isOfOneValue: boolean;
+}
+
+interface LayerMeans {
+  mean: WeightedMean;
+  variance: WeightedMean;
+  isOfOneValue: boolean;
 }
 
 /** @throws ValueError if the data are wrong. */
@@ -68,13 +82,13 @@ export async function probe(
 class ProbeMeans {
   readonly training = new WeightedMean();
   readonly inference = new WeightedMean();
-  private readonly statistics: Map<Layer, {mean: WeightedMean; variance: WeightedMean}>;
+  private readonly statistics: Map<Layer, LayerMeans>;
 
   constructor(private readonly layers: readonly Layer[]) {
     this.statistics = new Map(
       layers.map(layer => [
         layer,
-        {mean: new WeightedMean(), variance: new WeightedMean()},
+        {mean: new WeightedMean(), variance: new WeightedMean(), isOfOneValue: true},
       ]),
     );
   }
@@ -84,10 +98,11 @@ class ProbeMeans {
       this.inference.add(evaluate(model, batch), batch.size);
       const training = withBatchStatistics(
         this.layers,
-        (layer, {mean, followedVariance}) => {
+        (layer, {mean, followedVariance, count}) => {
           const means = this.statistics.get(layer)!;
           means.mean.add(mean, batch.size);
           means.variance.add(followedVariance, batch.size);
+          if (count !== 1) means.isOfOneValue = false;
         },
         () => evaluate(model, batch),
       );
@@ -95,10 +110,10 @@ class ProbeMeans {
     });
   }
 
-  async readStatistics(layer: Layer): Promise<Statistics | undefined> {
-    const {mean, variance} = this.statistics.get(layer)!;
+  async readStatistics(layer: Layer): Promise<ProbeStatistics | undefined> {
+    const {mean, variance, isOfOneValue} = this.statistics.get(layer)!;
     const values = await Promise.all([mean.read(), variance.read()]);
-    return values[0] && values[1] && {mean: values[0], variance: values[1]};
+    return values[0] && values[1] && {mean: values[0], variance: values[1], isOfOneValue};
   }
 
   dispose(): void {

@@ -4,6 +4,7 @@ import {
   isResBatchNorm,
   type BatchNorm,
   type Layer,
+  type UpdateCounts,
 } from '@resbatchnorm/layer/introspection';
 
 /** The updates of one layer. */
@@ -14,6 +15,14 @@ export interface Updates {
   inTraining?: number;
   /** Those that the training is still going to run, at the rate so far; 0 outside of one. */
   left: number;
+  /**
+   * Of batches with one value a channel: their part of what the updates of this training make
+   * up in the moving statistics, from 0 to 1. Undefined where it can't be known: outside of a
+   * training, and of the built-in layer.
+   */
+  oneValuePart?: number;
+  /** The moving variance at the beginning of this training; of the built-in layer alone. */
+  varianceBefore?: ArrayLike<number>;
 }
 
 interface Seen {
@@ -21,6 +30,9 @@ interface Seen {
   counted: number;
   /** In this training. */
   run: number;
+  /** What the batches with one value a channel make up in the moving statistics. */
+  oneValueWeight: number;
+  varianceBefore?: ArrayLike<number>;
 }
 
 /** What is known of a layer by itself: a `ResBatchNorm` counts, the built-in layer does not. */
@@ -28,7 +40,6 @@ export function updatesOutsideTraining({layer}: BatchNorm): Updates {
   return {run: isResBatchNorm(layer) ? layer.updateCount : undefined, left: 0};
 }
 
-/** To be made when the training begins. */
 export class UpdateProgress {
   private readonly seen: Map<Layer, Seen>;
   private stepsSinceLook = 0;
@@ -38,27 +49,51 @@ export class UpdateProgress {
     this.seen = new Map(
       layers.map(({layer}) => [
         layer,
-        {dataId: dataIdOf(layer), counted: countOf(layer), run: 0},
+        {
+          dataId: dataIdOf(layer),
+          counted: countOf(layer),
+          run: 0,
+          oneValueWeight: 0,
+        },
       ]),
     );
   }
 
-  stepEnd(): void {
-    this.stepsSinceLook += 1;
+  /** To be called when the training begins. Reads the variances of built-in layers back. */
+  static async begin(layers: readonly BatchNorm[]): Promise<UpdateProgress> {
+    const progress = new UpdateProgress(layers);
+    const builtIn = [...progress.seen].filter(([layer]) => !isResBatchNorm(layer));
+    await Promise.all(
+      builtIn.map(async ([layer, seen]) => {
+        seen.varianceBefore = await findWeight(layer, 'moving_variance')?.read().data();
+      }),
+    );
+    return progress;
   }
 
-  /** Looks at the layers. The built-in layer is taken to be updated in all steps or none. */
+  /** What a `ResBatchNorm` counts is looked at. */
+  stepEnd(): void {
+    this.stepsSinceLook += 1;
+    for (const [layer, seen] of this.seen) {
+      if (!isResBatchNorm(layer)) continue;
+      const updates = layer.updateCount - seen.counted;
+      if (updates === 0) continue;
+      seen.counted = layer.updateCount;
+      seen.run += updates;
+      const kept = keptWeight(layer, updates);
+      const isOne = layer.lastValueCount === 1;
+      seen.oneValueWeight = kept * seen.oneValueWeight + (isOne ? 1 - kept : 0);
+    }
+  }
+
+  /** The built-in layer is looked at, and taken to be updated in all steps or none. */
   epochEnd(): void {
     this.epochsDone += 1;
     for (const [layer, seen] of this.seen) {
+      if (isResBatchNorm(layer)) continue;
       const dataId = dataIdOf(layer);
-      const counted = countOf(layer);
-      const isWritten = dataId !== seen.dataId;
-      seen.run += isResBatchNorm(layer)
-        ? counted - seen.counted
-        : Number(isWritten) * this.stepsSinceLook;
+      if (dataId !== seen.dataId) seen.run += this.stepsSinceLook;
       seen.dataId = dataId;
-      seen.counted = counted;
     }
     this.stepsSinceLook = 0;
   }
@@ -69,14 +104,31 @@ export class UpdateProgress {
   }
 
   updatesOf({layer}: BatchNorm, epochsLeft: number): Updates {
-    const {run = 0} = this.seen.get(layer) ?? {};
-    return {
-      // A layer that counts may have been trained before.
-      run: isResBatchNorm(layer) ? layer.updateCount : run,
+    const {run = 0, oneValueWeight = 0, varianceBefore} = this.seen.get(layer) ?? {};
+    const updates = {
       inTraining: run,
       left: this.epochsDone > 0 ? (run / this.epochsDone) * epochsLeft : 0,
     };
+    if (!isResBatchNorm(layer)) return {...updates, run, varianceBefore};
+    // A layer that counts may have been trained before.
+    const ofTraining = 1 - keptWeight(layer, run);
+    const oneValuePart = ofTraining === 0 ? 0 : oneValueWeight / ofTraining;
+    return {...updates, run: layer.updateCount, oneValuePart};
   }
+}
+
+/** The weight of the older value in the moving statistics after the last so many updates. */
+function keptWeight(layer: Layer & UpdateCounts, updates: number): number {
+  const momentum = momentumOf(layer);
+  // The plain average of all batches.
+  if (momentum === undefined) return 1 - updates / layer.updateCount;
+  return momentum ** updates;
+}
+
+/** Undefined of `momentum: null`, the average over all batches, which has none. */
+export function momentumOf(layer: Layer): number | undefined {
+  const {momentum} = layer.getConfig();
+  return typeof momentum === 'number' ? momentum : undefined;
 }
 
 function countOf(layer: Layer): number {

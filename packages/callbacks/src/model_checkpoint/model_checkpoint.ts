@@ -27,12 +27,8 @@ import {
   numberOf,
   reasonOf,
 } from './checkpoint_folder.js';
-import {
-  checkWeightNames,
-  decodeManifest,
-  encodeTraining,
-  type TrainingState,
-} from './training_state.js';
+import {decodeManifest, encodeTraining, type TrainingState} from './training_state.js';
+import {checkWeightNames} from './weight_names.js';
 
 export interface ModelCheckpointArgs {
   /**

@@ -3,7 +3,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {fit, useFolder} from '../../test/checkpoint_folder';
-import {compile, denseModel, encoder, makeBatch, resBatchNorm} from '../../test/models';
+import {
+  Block,
+  compile,
+  denseModel,
+  encoder,
+  makeBatch,
+  resBatchNorm,
+} from '../../test/models';
 import {ModelCheckpoint, resume} from '../node';
 import type {ModelCheckpointArgs} from '../node';
 
@@ -11,6 +18,14 @@ const folder = useFolder();
 
 function checkpointWith(args: Partial<ModelCheckpointArgs> = {}): ModelCheckpoint {
   return new ModelCheckpoint({path: folder(), ...args});
+}
+
+/** Dense layers around what is given: [batch, 3] → [batch, 1]. */
+function modelOf(inner: (x: tfl.SymbolicTensor) => tfl.SymbolicTensor): tfl.LayersModel {
+  const inputs = tfl.input({shape: [3]});
+  const x = tfl.layers.dense({units: 4}).apply(inputs) as tfl.SymbolicTensor;
+  const outputs = tfl.layers.dense({units: 1}).apply(inner(x)) as tfl.SymbolicTensor;
+  return compile(tfl.model({inputs, outputs, name: 'm'}));
 }
 
 describe('an error says what is wrong', () => {
@@ -67,10 +82,97 @@ describe('an error says what is wrong', () => {
     const dense = () => tfl.layers.dense({units: 4, name: 'same'});
     const model = compile(denseModel(encoder('a', dense()), encoder('b', dense())));
     await expect(fit(model, [checkpointWith()])).rejects.toThrow(
-      'must have names of their own for a checkpoint to be loaded. Received several of ' +
-        'the name same/kernel, same/bias: give the layers different names',
+      `The weights of the model '${model.name}_model' must have names of their own for a ` +
+        'checkpoint to be loaded: give the layers different names. Received: several ' +
+        'weights of the name same/kernel, same/bias',
     );
     expect(model.optimizer.iterations).toBe(0);
+  });
+
+  describe('of a layer that is in two of the layers, before the first step', () => {
+    const ends: [string, (y: tfl.SymbolicTensor) => tfl.SymbolicTensor][] = [
+      ['alone', y => y],
+      // The hooks of the layer list each weight once then.
+      ['beside a ResBatchNorm', y => resBatchNorm().apply(y) as tfl.SymbolicTensor],
+    ];
+
+    const advice = (names: string, one: string, other: string) =>
+      "Each weight of the model 'm' must belong to one of its layers for a checkpoint to " +
+      'be loaded, as a layer that two of them have in common would be loaded as two. Apply ' +
+      'that layer in one model alone: there it may be applied more than once. Received: ' +
+      `${names} of the layers '${one}' and '${other}'`;
+
+    const dense = () => tfl.layers.dense({units: 4, name: 'shared'});
+    const kinds: [string, () => tfl.layers.Layer, string][] = [
+      ['dense', dense, 'shared/kernel, shared/bias'],
+      [
+        'ResBatchNorm',
+        () => resBatchNorm({name: 'shared'}),
+        'shared/gamma, shared/beta, shared/moving_mean, shared/moving_variance',
+      ],
+    ];
+
+    describe.each(kinds)('%s', (_kind, makeShared, names) => {
+      test.each(ends)('in two models, %s', async (_name, end) => {
+        const shared = makeShared();
+        const model = modelOf(x => {
+          const once = encoder('a', shared).apply(x);
+          return end(encoder('b', shared).apply(once) as tfl.SymbolicTensor);
+        });
+        await expect(fit(model, [checkpointWith()])).rejects.toThrow(
+          advice(names, 'a', 'b'),
+        );
+        expect(model.optimizer.iterations).toBe(0);
+      });
+
+      test.each(ends)('in the model and in a model of it, %s', async (_name, end) => {
+        const shared = makeShared();
+        const model = modelOf(x => {
+          const once = encoder('a', shared).apply(x);
+          return end(shared.apply(once) as tfl.SymbolicTensor);
+        });
+        await expect(fit(model, [checkpointWith()])).rejects.toThrow(
+          advice(names, 'a', 'shared'),
+        );
+      });
+
+      test.each(ends)('in models of a model of it, %s', async (_name, end) => {
+        const shared = makeShared();
+        const inner = encoder('inner', encoder('a', shared), encoder('b', shared));
+        const model = modelOf(x => end(inner.apply(x) as tfl.SymbolicTensor));
+        await expect(fit(model, [checkpointWith()])).rejects.toThrow(
+          advice(names, 'a', 'b'),
+        );
+      });
+
+      test.each(ends)('applied twice in one, it resumes, %s', async (_name, end) => {
+        const shared = makeShared();
+        const model = modelOf(x => {
+          const twice = shared.apply(shared.apply(x)) as tfl.SymbolicTensor;
+          return end(twice);
+        });
+        await fit(model, [checkpointWith()]);
+        const resumed = await resume(folder());
+        expect(resumed.step).toBe(3);
+        expect(resumed.model.weights.map(({originalName}) => originalName)).toEqual(
+          model.weights.map(({originalName}) => originalName),
+        );
+      });
+    });
+
+    test("of a layer of the user's own that lists its weights twice", async () => {
+      const block = new Block([dense()]);
+      const {trainableWeights} = Object.getOwnPropertyDescriptors(Block.prototype);
+      Object.defineProperty(block, 'trainableWeights', {
+        get: () => [1, 2].flatMap(() => trainableWeights.get!.call(block)),
+      });
+      const model = compile(denseModel(block));
+      await expect(fit(model, [checkpointWith()])).rejects.toThrow(
+        `The layer 'block' of the model '${model.name}_model' must list each of its ` +
+          'weights once for a checkpoint to be loaded. Received: block/kernel, block/bias ' +
+          'several times',
+      );
+    });
   });
 
   test('of an optimizer that trains more than the model', async () => {

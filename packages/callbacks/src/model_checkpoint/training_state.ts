@@ -6,6 +6,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import type {BestCheckpoint, TrainingPosition} from '../progress.js';
 import {CheckpointError, type CheckpointContent} from './checkpoint_folder.js';
 import {readOptimizer, writeOptimizer, type OptimizerState} from './optimizer_state.js';
+import {checkWeightNames} from './weight_names.js';
 
 const FORMAT = 'resbatchnorm checkpoint';
 const VERSION = 1;
@@ -116,18 +117,6 @@ export async function decodeTraining(
     optimizer?.dispose();
     throw error;
   }
-}
-
-/** @throws CheckpointError if two weights have the same name: such a model can't be loaded. */
-export function checkWeightNames(model: tfl.LayersModel): void {
-  const names = model.weights.map(({originalName}) => originalName);
-  const twice = names.filter((name, i) => names.indexOf(name) !== i);
-  if (twice.length === 0) return;
-  throw new CheckpointError(
-    `The weights of the model '${model.name}' must have names of their own for a ` +
-      `checkpoint to be loaded. Received several of the name ${twice.join(', ')}: give the ` +
-      'layers different names',
-  );
 }
 
 async function artifactsOf(model: tfl.LayersModel): Promise<tf.io.ModelArtifacts> {

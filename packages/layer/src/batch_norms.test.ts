@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {functional, Holder, NormCell, on} from '../test/models.js';
@@ -7,6 +8,10 @@ import {
   isBuiltInBatchNorm,
   isResBatchNorm,
   isTrained,
+  RES_BATCH_NORM,
+  SEQUENTIAL,
+  setWeightsByName,
+  weightsByName,
   type Layer,
 } from './batch_norms.js';
 import {ResBatchNorm, resBatchNorm} from './index.js';
@@ -199,4 +204,51 @@ test('a built-in that is shared trains if one use of it does', () => {
   middle.trainable = false;
   expect(trains(alone)).toEqual([false]);
   expect(trains(both)).toEqual([true]);
+});
+
+test('a built-in of which one use alone is in something frozen has no frozen holder', () => {
+  const shared = tfl.layers.batchNormalization({name: 'shared'});
+  const [a, b] = [chain('a', shared), chain('b', shared)];
+  const model = tfl.sequential({layers: [a, b]});
+  const holder = () => frozenHolder(batchNorms(model)[0]);
+  b.trainable = false;
+  expect(holder()).toBeUndefined();
+  a.trainable = false;
+  expect(holder()).toBe(a);
+});
+
+test('a built-in trains if gamma or beta does, and where it has neither, by its statistics', () => {
+  const layer = tfl.layers.batchNormalization();
+  const model = chain('m', layer);
+  const [gamma, beta] = layer.weights;
+  gamma.trainable = false;
+  expect(trains(model)).toEqual([true]);
+  beta.trainable = false;
+  expect(trains(model)).toEqual([false]);
+  const plain = chain('m', tfl.layers.batchNormalization({scale: false, center: false}));
+  expect(trains(plain)).toEqual([true]);
+});
+
+test('weights are read and set by their names in the layer', async () => {
+  const layer = resBatchNorm({name: 'bn'});
+  layer.build([null, 2]);
+  expect(Object.keys(weightsByName(layer))).toEqual([
+    'gamma',
+    'beta',
+    'moving_mean',
+    'moving_variance',
+  ]);
+  const beta = tf.tensor1d([3, 4]);
+  const before = tf.memory().numTensors;
+  setWeightsByName(layer, {beta, other: beta});
+  expect(tf.memory().numTensors).toBe(before);
+  await expect(weightsByName(layer).beta).toBeAllclose(beta);
+  await expect(weightsByName(layer).gamma).toBeAllclose([1, 1]);
+});
+
+test('copies of any version of this package know each other by these names', () => {
+  expect([RES_BATCH_NORM, SEQUENTIAL]).toEqual([
+    Symbol.for('@resbatchnorm/layer/ResBatchNorm'),
+    Symbol.for('@resbatchnorm/layer/sequential'),
+  ]);
 });

@@ -45,6 +45,19 @@ describe('weights that are loaded', () => {
   });
 
   test.each([
+    ['named', all],
+    ['numbered', numbered],
+  ])(
+    '%s, of a layer whose name has a slash, as in the DenseNet of Keras',
+    (_form, make) => {
+      const layer = resBatchNorm({name: 'conv1/bn'});
+      const model = functional([2], x => on(layer, x));
+      model.loadWeights(make('conv1/bn'));
+      expect(values(model)).toEqual([[1, 1], [1, 1], [1, 1], [1, 1]]); // prettier-ignore
+    },
+  );
+
+  test.each([
     ['named', all, 'bn/moving_variance'],
     ['numbered', numbered, 'bn/3'],
   ])('%s: each moving statistic is looked at', (_form, make, name) => {
@@ -61,9 +74,14 @@ describe('weights that are loaded', () => {
       model,
       () => model.loadWeights(broken(Infinity)),
       `${name} holds Infinity, at index 1`,
-      'A file quantized to float16 holds Infinity where a value was over 65,504',
+      'A file quantized to float16 holds Infinity where a value was over 65,504: save it ' +
+        'without that, or leave the moving statistics out of it. Nothing was loaded.',
     );
-    expectRefused(model, () => model.loadWeights(broken(-1)), `${name} holds -1`);
+    expectRefused(
+      model,
+      () => model.loadWeights(broken(-1)),
+      `${name} holds -1, at index 1\nNothing was loaded.`,
+    );
     const missing = without(make(), name);
     expectRefused(
       model,
@@ -95,6 +113,21 @@ describe('weights that are loaded', () => {
       () => model.loadWeights({...missing, ...inner}, false),
       'bn/moving_variance holds -1',
     );
+  });
+
+  test('tfjs-layers says that two weights have one name', () => {
+    const model = functional([2], x => on(resBatchNorm({name: 'bn'}), on(modelOf(), x)));
+    expect(() => model.loadWeights(all())).toThrow('Duplicate weight name: bn/gamma');
+  });
+
+  test('values that can only be read later are not looked at', () => {
+    const model = modelOf();
+    const onDevice = tf.tensor1d([1, -1]);
+    jest.spyOn(onDevice, 'dataSync').mockImplementation(() => {
+      throw new Error('not at once');
+    });
+    model.loadWeights({...all(), 'bn/moving_variance': onDevice});
+    expect(values(model)[3]).toEqual([1, -1]);
   });
 
   test('without strict, a layer may be missing as a whole', () => {
@@ -135,6 +168,9 @@ describe('weights that are set', () => {
         'm',
       ),
     );
+    const ofMeans = resBatchNorm({name: 'means'});
+    ofMeans.apply(tf.ones([2, 2]));
+    expect(() => ofMeans.setWeights(given(-1))).toThrow('moving_variance holds -1');
     const initialized = resBatchNorm({name: 'bn', weights: given(-1)});
     expect(() => initialized.apply(tf.ones([2, 2]))).toThrow('moving_variance holds -1');
   });
@@ -151,7 +187,8 @@ describe('weights that are set', () => {
       to,
       () => to.setWeights(from.getWeights()),
       'bn/moving_mean would be set to next/gamma',
-      'freeze both alike, or go by the names of the weights',
+      'The weights of a layer or model are in another order where layers are frozen: ' +
+        'freeze both alike, or go by the names of the weights. Nothing was set.',
     );
     norm.trainable = true;
     to.setWeights(from.getWeights());
@@ -170,8 +207,23 @@ describe('weights that are set', () => {
 
   test('tfjs-layers says what is wrong with their number and their shapes', () => {
     const model = modelOf();
-    expect(() => model.setWeights([])).toThrow('with a weight list of length 0');
-    expect(() => model.setWeights([...given(1).slice(1), tf.ones([3])])).toThrow('shape');
+    const set = (weights: unknown[]) => () => model.setWeights(weights as tf.Tensor[]);
+    expect(set([])).toThrow('with a weight list of length 0');
+    expect(set([...given(NaN), ones()])).toThrow('with a weight list of length 5');
+    const wrongShape = 'not compatible with provided weight shape';
+    expect(set([...given(1).slice(1), tf.ones([3])])).toThrow(wrongShape);
+    expect(set([1, 2, 3, 4])).toThrow(wrongShape);
+  });
+
+  test('other layers beside a ResBatchNorm take what they did', () => {
+    const dense = tfl.layers.dense({units: 2, useBias: false});
+    const model = modelOf(dense);
+    const kernel = tf.variable(tf.fill([2, 2], -Infinity), true, 'of/another_name');
+    const [gamma, beta, ...statistics] = given(1);
+    model.setWeights([gamma, beta, kernel, ...statistics]);
+    expect(Array.from(dense.getWeights()[0].dataSync())).toEqual(
+      Array(4).fill(-Infinity),
+    );
   });
 
   test('layers without a ResBatchNorm take what they did', () => {

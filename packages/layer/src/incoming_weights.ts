@@ -111,12 +111,12 @@ function assignedBy(model: tfl.LayersModel, weights: NamedTensorMap) {
 export function checkSetWeights(layer: Layer, weights: readonly Tensor[]): void {
   const variables = layer.weights;
   // tfjs-layers says what is wrong then.
-  if (weights?.length !== variables.length) return;
+  if (weights.length !== variables.length) return;
   const own = new Set(resBatchNorms(layer).flatMap(norm => norm.weights));
   const statistics = new Set(resBatchNorms(layer).flatMap(statisticsOf));
   const faults = variables.flatMap((variable, i): Fault[] => {
     const tensor = weights[i];
-    if (!own.has(variable) || tensor?.dtype === undefined) return [];
+    if (!own.has(variable) || tensor.dtype === undefined) return [];
     const name = variable.originalName;
     const from = (tensor as Tensor & {name?: string}).name;
     if (from !== undefined && nameIn(from) !== weightName(variable)) {

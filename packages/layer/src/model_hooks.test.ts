@@ -271,7 +271,9 @@ test("weights that a layer of the user's own does not list are said to be missin
   const model = functional([4], y => on(new Holder(layer, 'block'), y));
   expect(() => model.loadWeights({})).toThrow(
     "moving_mean is not among the weights of the layer that holds 'bn'\n  moving_variance is " +
-      "not among the weights of the layer that holds 'bn'\nA layer that holds others must list",
+      "not among the weights of the layer that holds 'bn'\nA layer that holds others must list " +
+      'their weights among its own (trainableWeights, nonTrainableWeights), or they are neither ' +
+      'saved nor loaded. Nothing was loaded.',
   );
   expect(() => model.loadWeights({}, false)).not.toThrow();
 });

@@ -233,7 +233,7 @@ test.each<[ResBatchNormArgs]>([
   [{unbiasedMovingVariance: true, zeroDebiasMovingMean: true, renormMomentum: undefined}],
   [{inputShape: [0, null], batchInputShape: [], batchSize: 1, inputDType: 'float32'}],
   [{weights: [], dtype: 'float32', trainable: false}],
-  [{betaRegularizer: null, gammaConstraint: null, gammaInitializer: 'ones'}],
+  [{betaRegularizer: null!, gammaConstraint: null!, gammaInitializer: 'ones'}],
 ])('%j is accepted', args => {
   expect(() => resBatchNorm(args)).not.toThrow();
 });

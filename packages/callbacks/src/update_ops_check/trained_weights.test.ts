@@ -233,7 +233,7 @@ test('a ResBatchNorm that is thawed in a frozen layer is one warning a training'
   for (const epochs of [2, 1]) await fit(compile(model), check, epochs);
   expect(console.warn).toHaveBeenCalledTimes(2);
   expect(console.warn).toHaveBeenLastCalledWith(
-    'UpdateOpsCheck, epoch 1, batch 1: a warning of 1 batch-norm layer.\n' +
+    'UpdateOpsCheck, epoch 1, batch 1: a warning about 1 batch-norm layer.\n' +
       '  block/bn (ResBatchNorm): thawed in a frozen layer: its moving statistics are ' +
       "updated, and gamma and beta not trained: 'block' around it has trainable = false. " +
       "Set trainable = true on 'block' and then false on what in it is to stay as it is, " +
@@ -262,7 +262,7 @@ test.each([
     await fit(model, new UpdateOpsCheck(), 2);
     expect(jest.mocked(console.warn).mock.calls).toEqual([
       [
-        'UpdateOpsCheck, epoch 1, batch 1: a warning of 1 batch-norm layer.\n' +
+        'UpdateOpsCheck, epoch 1, batch 1: a warning about 1 batch-norm layer.\n' +
           '  base/bn (ResBatchNorm): thawed in a frozen layer: its moving statistics are ' +
           `updated${trained}, although 'base' around it has trainable = false: it was ` +
           'thawed, or added there, after that. If that is meant, nothing need be done; ' +

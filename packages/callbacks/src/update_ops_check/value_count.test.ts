@@ -104,7 +104,7 @@ test('the warning is not thrown', async () => {
     await fit(model, new UpdateOpsCheck(), {examples: 33, batchSize: 32});
     expect(warn.mock.calls).toEqual([
       [
-        'UpdateOpsCheck, epoch 1, batch 2: a warning of 1 batch-norm layer.\n' +
+        'UpdateOpsCheck, epoch 1, batch 2: a warning about 1 batch-norm layer.\n' +
           `  bn (ResBatchNorm): ${WARNING}.`,
       ],
     ]);

@@ -221,7 +221,7 @@ export function formatViolations(violations: readonly UpdateOpsViolation[]): str
   const layers = new Set(violations.map(violation => violation.layer)).size;
   const ofLayers = counted(layers, 'batch-norm layer');
   const isFailure = violations.some(({severity}) => severity === 'error');
-  const headline = isFailure ? `${ofLayers} failed` : `a warning of ${ofLayers}`;
+  const headline = isFailure ? `${ofLayers} failed` : `a warning about ${ofLayers}`;
   return [
     `UpdateOpsCheck, ${violations[0].when}: ${headline}.`,
     ...violations.map(

@@ -367,6 +367,8 @@ export function isNative(opCase: OpCase): boolean {
   const {op, pad, windowSizes, strides, dilations} = opCase;
   if (op === 'maxPoolWithArgmax' || (op === 'conv3d' && dilations[0] > 1)) return false;
   const axes = windowAxes(opCase);
+  // Its depthwise kernel is for one stride in both directions, and corrupts memory with two.
+  if (isDepthwise(opCase) && strides[0] !== strides[1]) return false;
   // oneDNN, which it uses on cpu, leaves part of such an output unwritten.
   if (isConv(opCase) && axes.length > 1) {
     const [height, width] = axes.slice(-2);

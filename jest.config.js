@@ -19,6 +19,8 @@ const sources = Object.entries(compilerOptions.paths).map(([name, [file]]) => [
 
 const shared = {
   rootDir,
+  // Copies of packages that other programs make there would stand for the packages.
+  modulePathIgnorePatterns: ['<rootDir>/out/'],
   moduleNameMapper: {
     ...Object.fromEntries(sources),
     '^(\\.{1,2}/.*)\\.js$': '$1',

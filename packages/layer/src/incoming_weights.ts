@@ -3,12 +3,13 @@
  * missing, broken or meant for another weight is how a model comes to train well and to test
  * badly. Nothing is changed where something is refused.
  */
-import {backend, getBackend} from '@tensorflow/tfjs-core';
-import type {DataStorage, NamedTensorMap, Tensor} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
 import {resBatchNorms, weightName, type Layer} from './batch_norms.js';
 import {ValueError} from './errors.js';
+
+type Tensor = tf.Tensor;
 
 /** A fault, and what may be the reason for it. */
 interface Fault {
@@ -40,7 +41,7 @@ const reasons = {
  */
 export function checkLoadedWeights(
   model: tfl.LayersModel,
-  weights: NamedTensorMap,
+  weights: tf.NamedTensorMap,
   strict: boolean,
 ): void {
   const {names, tensors, isAmbiguous} = assignedBy(model, weights);
@@ -74,7 +75,7 @@ export function checkLoadedWeights(
  * under which names it looks for them: by their names, or numbered within their layers, as
  * Keras 3 writes them; and layer/cell/weight stands for layer/weight where that is missing.
  */
-function assignedBy(model: tfl.LayersModel, weights: NamedTensorMap) {
+function assignedBy(model: tfl.LayersModel, weights: tf.NamedTensorMap) {
   const [first = ''] = Object.keys(weights);
   const isNumbered = !Number.isNaN(parseInt(first.split('/').at(-1)!, 10));
   const names = new Map<tfl.LayerVariable, string>();
@@ -114,6 +115,13 @@ export function checkSetWeights(layer: Layer, weights: readonly Tensor[]): void 
   if (weights.length !== variables.length) return;
   const own = new Set(resBatchNorms(layer).flatMap(norm => norm.weights));
   const statistics = new Set(resBatchNorms(layer).flatMap(statisticsOf));
+  const hasShape = (tensor: Tensor, i: number) =>
+    String(tensor.shape) === String(variables[i].shape);
+  const checked = weights.filter(
+    (tensor, i) => statistics.has(variables[i]) && hasShape(tensor, i),
+  );
+  const all = valuesOf(checked);
+  const values = new Map(checked.map((tensor, i) => [tensor, all[i]]));
   const faults = variables.flatMap((variable, i): Fault[] => {
     const tensor = weights[i];
     if (!own.has(variable) || tensor.dtype === undefined) return [];
@@ -135,8 +143,8 @@ export function checkSetWeights(layer: Layer, weights: readonly Tensor[]): void 
         {what, reason: 'Averages of weights must leave counts out, or round them.'},
       ];
     }
-    const hasShape = String(tensor.shape) === String(variable.shape);
-    return hasShape && statistics.has(variable) ? faultOf(variable, name, tensor) : [];
+    const isChecked = statistics.has(variable) && hasShape(tensor, i);
+    return isChecked ? faultOf(variable, name, tensor, values.get(tensor)) : [];
   });
   refuse(faults, `The weights of '${layer.name}' can't be set`, 'Nothing was set.');
 }
@@ -161,11 +169,15 @@ function statisticsOf(layer: Layer): tfl.LayerVariable[] {
   );
 }
 
-function faultOf(variable: tfl.LayerVariable, name: string, tensor: Tensor): Fault[] {
+function faultOf(
+  variable: tfl.LayerVariable,
+  name: string,
+  tensor: Tensor,
+  values = valuesOf([tensor])[0],
+): Fault[] {
   if (String(tensor.shape) !== String(variable.shape)) {
     return [{what: `${name} has shape [${tensor.shape}], expected [${variable.shape}]`}];
   }
-  const values = valuesOf(tensor);
   if (values === null) return [];
   const isMean = /mean(_biased)?$/.test(variable.originalName);
   const bad = values.findIndex(
@@ -182,19 +194,41 @@ function faultOf(variable: tfl.LayerVariable, name: string, tensor: Tensor): Fau
 }
 
 /**
- * The values, if they can be had at once: those of a file can. Those that are on the device only
- * can't on webgpu, which warns of the attempt.
+ * The values, in one read-back of those that are on the device only; null for those that can't
+ * be had at once, as on webgpu, which warns of the attempt.
  */
-function valuesOf(tensor: Tensor): number[] | null {
-  if (getBackend() === 'webgpu') {
-    const {tensorMap} = backend() as unknown as {
-      tensorMap: DataStorage<{values?: object}>;
-    };
-    if (tensorMap.get(tensor.dataId).values == null) return null;
-  }
+function valuesOf(tensors: readonly Tensor[]): (number[] | null)[] {
+  const onDevice = tensors.filter(isOnDevice);
+  const canRead = tf.getBackend() !== 'webgpu' && onDevice.length > 0;
+  const joined = canRead
+    ? tf.tidy(() => tf.concat1d(onDevice.map(flat)).dataSync())
+    : new Float32Array();
+  let end = 0;
+  return tensors.map(tensor => {
+    if (!onDevice.includes(tensor)) return readAtOnce(tensor);
+    return canRead ? Array.from(joined.slice(end, (end += tensor.size))) : null;
+  });
+}
+
+/** Not every backend can. */
+function readAtOnce(tensor: Tensor): number[] | null {
   try {
     return Array.from(tensor.dataSync());
   } catch {
     return null;
   }
+}
+
+function flat(tensor: Tensor): tf.Tensor1D {
+  return tf.reshape(tf.cast(tensor, 'float32'), [tensor.size]);
+}
+
+/** Whether webgl or webgpu has the values, and the program has not. */
+function isOnDevice({dataId}: Tensor): boolean {
+  const {texData, tensorMap} = tf.backend() as unknown as Record<
+    'texData' | 'tensorMap',
+    tf.DataStorage<{values?: object | null}> | undefined
+  >;
+  const storage = texData ?? tensorMap;
+  return storage !== undefined && storage.get(dataId).values == null;
 }

@@ -55,6 +55,8 @@ const ofBackend = backend => [
  */
 const inBrowser = [
   '<rootDir>/packages/layer/src/{kernels,norm}/**/*.test.ts',
+  // Which reads back from the device what is set.
+  '<rootDir>/packages/layer/src/incoming_weights.test.ts',
   '<rootDir>/packages/layer/test/{gradients,variants,res_batch_norm,built_in_faults,saving}.test.ts',
 ];
 

@@ -175,6 +175,44 @@ const faults: [string, (make: Make) => Promise<void>][] = [
       await expect(weight(layer, 'moving_variance')).toBeAllclose([4, 5, 6]);
     },
   ],
+  [
+    'gamma and beta of a norm in a frozen model, nested in another, stay',
+    async make => {
+      const {model, norm} = denseAndNorm(make);
+      const input = tfl.input({shape: [4]});
+      const inner = tfl.model({
+        inputs: input,
+        outputs: model.apply(input) as tfl.SymbolicTensor,
+      });
+      const head = tfl.layers.dense({units: 3});
+      const outer = tfl.sequential({layers: [inner, head]});
+      inner.trainable = false;
+      const read = async () =>
+        String(await Promise.all(norm.getWeights().map(weight => weight.data())));
+      const before = await read();
+      await fitOnce(outer);
+      expect(await read()).toBe(before);
+    },
+  ],
+  [
+    'statistics that are NaN, or negative variances, are not set',
+    async make => {
+      for (const value of [NaN, -1]) {
+        const layer = make();
+        layer.build([null, 1]);
+        const weights = [1, 1, 1, value].map(weight => tf.tensor1d([weight]));
+        expect(() => layer.setWeights(weights)).toThrow(`moving_variance holds ${value}`);
+      }
+    },
+  ],
+  [
+    'an argument of a call that is misspelled, or wrong, is an error',
+    async make => {
+      const x = values([4, 3]);
+      expect(() => make().apply(x, {trainig: true})).toThrow("Did you mean 'training'?");
+      expect(() => make().apply(x, {training: 'false'})).toThrow('true or false');
+    },
+  ],
 ];
 
 test.each(faults)('ResBatchNorm: %s', async (_, check) => {

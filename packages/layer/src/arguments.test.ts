@@ -367,6 +367,21 @@ test('an axis that is a list of one is its number', () => {
   expect(layer.getConfig().axis).toBe(1);
 });
 
+test('renorm without bounds is saved without them', () => {
+  expect(resBatchNorm({renorm: true}).getConfig()).toMatchObject({
+    renorm: true,
+    renormMomentum: 0.99,
+    renormClipping: null,
+  });
+});
+
+test('a layer takes no number from the built-in ones', () => {
+  const numberOf = ({name}: tfl.layers.Layer) => Number(/\d+$/.exec(name)![0]);
+  const first = numberOf(tfl.layers.batchNormalization());
+  resBatchNorm({gammaInitializer: 'ones'});
+  expect(numberOf(tfl.layers.batchNormalization())).toBe(first + 1);
+});
+
 test('a program may put the layer in the place of the built-in one', () => {
   const layers = {...tfl.layers};
   const replaced = jest.spyOn(tfl.layers, 'batchNormalization');

@@ -4,7 +4,11 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {functional, on} from '../test/models.js';
 import {findWeight, type Layer} from './batch_norms.js';
-import {onBatchStatistics, withBatchStatistics} from './batch_statistics.js';
+import {
+  onBatchStatistics,
+  STATISTICS_LISTENERS,
+  withBatchStatistics,
+} from './batch_statistics.js';
 import type {BatchStatistics} from './batch_statistics.js';
 import {collectUpdateOps, resBatchNorm, type ResBatchNorm} from './index.js';
 
@@ -232,4 +236,10 @@ describe('onBatchStatistics', () => {
     );
     expect(tf.memory().numTensors).toBe(numTensors);
   });
+});
+
+test('copies of any version of this package find the listeners by this name', () => {
+  expect(STATISTICS_LISTENERS).toBe(
+    Symbol.for('@resbatchnorm/layer/statistics_listeners'),
+  );
 });

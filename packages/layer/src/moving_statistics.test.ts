@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {functional, on} from '../test/models.js';
-import {resBatchNorm} from './index.js';
+import {resBatchNorm, type ResBatchNormArgs} from './index.js';
+import {consistentStatistics} from './moving_statistics.js';
 
 describe('disposed, nothing is left', () => {
   const inModel = (layer: tfl.layers.Layer) => functional([3, 2], x => on(layer, x));
@@ -45,9 +46,43 @@ describe('disposed, nothing is left', () => {
 test('the count of skipped updates of a layer that was disposed: an error that says so', async () => {
   const layer = resBatchNorm({name: 'bn'});
   layer.build([null, 2]);
+  const before = tf.memory().numTensors;
   expect(await layer.readSkippedUpdateCount()).toBe(0);
+  expect(tf.memory().numTensors).toBe(before);
   for (const weight of layer.weights) weight.dispose();
   await expect(layer.readSkippedUpdateCount()).rejects.toThrow(
     "ResBatchNorm 'bn': the count of skipped updates can't be read: the layer was disposed",
   );
+});
+
+describe('what belongs to a moving mean and variance from elsewhere', () => {
+  const [mean, variance] = [2, 8];
+  test.each<[string, ResBatchNormArgs, Record<string, number>]>([
+    ['those two', {}, {}],
+    [
+      'for renorm, the standard deviation',
+      {renorm: true, epsilon: 1},
+      {moving_stddev: 3},
+    ],
+    [
+      'for zeroDebiasMovingMean, steps after which no weight is missing',
+      {zeroDebiasMovingMean: true, momentum: 0.5},
+      {moving_mean_biased: mean, moving_mean_local_step: 24},
+    ],
+    [
+      'for zeroDebiasMovingMean with momentum 0, one step',
+      {zeroDebiasMovingMean: true, momentum: 0},
+      {moving_mean_biased: mean, moving_mean_local_step: 1},
+    ],
+  ])('%s', async (_what, args, others) => {
+    const layer = resBatchNorm(args);
+    layer.build([null, 1]);
+    const statistics = consistentStatistics(layer, {
+      mean: tf.tensor1d([mean]),
+      variance: tf.tensor1d([variance]),
+    });
+    const expected = {moving_mean: mean, moving_variance: variance, ...others};
+    expect(Object.keys(statistics)).toEqual(Object.keys(expected));
+    await expect(Object.values(statistics)).toBeAllclose(Object.values(expected));
+  });
 });

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {collectingCheck} from '../../test/collecting_check';
 import {
   compile,
   denseModel,
@@ -12,7 +13,7 @@ import {
 } from '../../test/models';
 import type {Layer} from '../../test/models';
 import {UpdateOpsCheck} from '..';
-import type {UpdateOpsCheckArgs, UpdateOpsViolation} from '..';
+import type {UpdateOpsCheckArgs} from '..';
 
 /** y = x + norm(x), of which some steps leave norm(x) out. */
 class Branch extends tfl.layers.Layer {
@@ -41,12 +42,6 @@ class Branch extends tfl.layers.Layer {
   override get trainableWeights(): tfl.LayerVariable[] {
     return this.trainable ? this.norm.trainableWeights : [];
   }
-}
-
-function collectingCheck(args: UpdateOpsCheckArgs = {}) {
-  const violations: UpdateOpsViolation[] = [];
-  const onViolation = (found: readonly UpdateOpsViolation[]) => violations.push(...found);
-  return {check: new UpdateOpsCheck({onViolation, ...args}), violations};
 }
 
 function fit(

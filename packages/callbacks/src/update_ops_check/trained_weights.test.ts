@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {collectingCheck} from '../../test/collecting_check';
 import {
   Block,
   builtIn,
@@ -17,7 +18,6 @@ import {
 } from '../../test/models';
 import type {Batch, Layer} from '../../test/models';
 import {UpdateOpsCheck} from '..';
-import type {UpdateOpsViolation} from '..';
 
 let batch: Batch;
 let optimizer: tf.Optimizer;
@@ -94,17 +94,6 @@ const nests: [string, (norm: Layer) => Nest][] = [
     },
   ],
 ];
-
-/** What a check that throws nothing finds. */
-function collectingCheck() {
-  const violations: UpdateOpsViolation[] = [];
-  const check = new UpdateOpsCheck({onViolation: found => violations.push(...found)});
-  return {
-    check,
-    violations,
-    reasons: () => violations.map(({reason}) => reason),
-  };
-}
 
 function fit(model: tfl.LayersModel, check: UpdateOpsCheck, epochs = 1) {
   return model.fit(batch.xs, batch.ys, {epochs, verbose: 0, callbacks: check});

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {collectingCheck} from '../../test/collecting_check';
 import {
   Block,
   compile,
@@ -15,7 +16,7 @@ import {
 } from '../../test/models';
 import type {Layer} from '../../test/models';
 import {UpdateOpsCheck} from '..';
-import type {UpdateOpsViolation} from '..';
+import {setProgress} from '../progress';
 
 const ERROR =
   'one value a channel: the batch had one value a channel. One value has variance 0: the ' +
@@ -27,12 +28,6 @@ const WARNING =
   'One value has variance 0: the output is beta, whatever the input, and the moving variance ' +
   'is pulled towards 0. Leave such a last batch out, in tf.data by batch(size, false), or ' +
   'choose another batchSize';
-
-function collectingCheck() {
-  const violations: UpdateOpsViolation[] = [];
-  const check = new UpdateOpsCheck({onViolation: found => violations.push(...found)});
-  return {check, violations};
-}
 
 function fit(
   model: tfl.LayersModel,
@@ -133,6 +128,25 @@ test('in fitDataset', async () => {
   const model = compile(denseModel(resBatchNorm()));
   await model.fitDataset(dataset, {epochs: 2, verbose: 0, callbacks: check});
   expect(violations).toMatchObject([{severity: 'warning', when: 'epoch 1, batch 3'}]);
+});
+
+test('the rest of an epoch is one, also where a resumed training begins with it', async () => {
+  const model = compile(denseModel(resBatchNorm()));
+  const position = {epoch: 0, stepInEpoch: 2, step: 2};
+  setProgress(model, {...position, training: 'this', bests: new Map()});
+  const {check, violations} = collectingCheck();
+  const sizes = [1, 8, 8, 1];
+  let i = 0;
+  const whole = makeDataset(3, () => makeBatch(sizes[i++]));
+  const rest = makeDataset(1, () => makeBatch(sizes[i++]));
+  Object.assign(rest, {size: 3});
+  const args = {verbose: 0, callbacks: check} as const;
+  await model.fitDataset(rest, {...args, epochs: 1});
+  await model.fitDataset(whole, {...args, initialEpoch: 1, epochs: 2});
+  expect(violations).toMatchObject([
+    {severity: 'warning', when: 'epoch 1, batch 1'},
+    {severity: 'warning', when: 'epoch 2, batch 3'},
+  ]);
 });
 
 test('in a step of a loop', () => {

@@ -12,6 +12,9 @@ export function describe(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'symbol') return value.toString();
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    if ('dataId' in value && 'shape' in value) {
+      return `a tensor of shape ${JSON.stringify(value.shape)}`;
+    }
     const kind = value.constructor?.name;
     if (kind !== undefined && kind !== 'Object') return `an instance of ${kind}`;
   }

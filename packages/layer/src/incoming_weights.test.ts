@@ -159,6 +159,23 @@ describe('weights that are set', () => {
     expect(values(model)[3]).toEqual([1, 4]);
   });
 
+  test('gamma and beta may be negative, but not NaN', () => {
+    const model = modelOf();
+    const set = (value: number) => () =>
+      model.setWeights([
+        tf.tensor1d([1, value]),
+        tf.tensor1d([value, 1]),
+        ones(),
+        ones(),
+      ]);
+    expectRefused(model, set(NaN), 'bn/gamma holds NaN, at index 1', 'bn/beta holds NaN');
+    set(-2)();
+    expect(values(model).slice(0, 2)).toEqual([
+      [1, -2],
+      [-2, 1],
+    ]);
+  });
+
   test('of a layer, and by the argument weights', () => {
     const layer = resBatchNorm({name: 'bn'});
     layer.build([null, 2]);

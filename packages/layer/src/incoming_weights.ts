@@ -105,20 +105,19 @@ function assignedBy(model: tfl.LayersModel, weights: tf.NamedTensorMap) {
  * Checks the weights that `setWeights` of a layer or a model is given, for the ResBatchNorms in
  * it.
  *
- * @throws ValueError that lists every moving statistic that is not finite or is a negative
- *     variance; every weight that is not of the variable's type; and every variable that is set
- *     to another of another name, as weights of a model that is frozen are in another order.
+ * @throws ValueError that lists every weight that is not finite, is a negative variance or is
+ *     not of the variable's type; and every variable that is set to another of another name, as
+ *     weights of a model that is frozen are in another order.
  */
 export function checkSetWeights(layer: Layer, weights: readonly Tensor[]): void {
   const variables = layer.weights;
   // tfjs-layers says what is wrong then.
   if (weights.length !== variables.length) return;
   const own = new Set(resBatchNorms(layer).flatMap(norm => norm.weights));
-  const statistics = new Set(resBatchNorms(layer).flatMap(statisticsOf));
   const hasShape = (tensor: Tensor, i: number) =>
     String(tensor.shape) === String(variables[i].shape);
   const checked = weights.filter(
-    (tensor, i) => statistics.has(variables[i]) && hasShape(tensor, i),
+    (tensor, i) => own.has(variables[i]) && hasShape(tensor, i),
   );
   const all = valuesOf(checked);
   const values = new Map(checked.map((tensor, i) => [tensor, all[i]]));
@@ -143,8 +142,7 @@ export function checkSetWeights(layer: Layer, weights: readonly Tensor[]): void 
         {what, reason: 'Averages of weights must leave counts out, or round them.'},
       ];
     }
-    const isChecked = statistics.has(variable) && hasShape(tensor, i);
-    return isChecked ? faultOf(variable, name, tensor, values.get(tensor)) : [];
+    return hasShape(tensor, i) ? faultOf(variable, name, tensor, values.get(tensor)) : [];
   });
   refuse(faults, `The weights of '${layer.name}' can't be set`, 'Nothing was set.');
 }
@@ -179,9 +177,9 @@ function faultOf(
     return [{what: `${name} has shape [${tensor.shape}], expected [${variable.shape}]`}];
   }
   if (values === null) return [];
-  const isMean = /mean(_biased)?$/.test(variable.originalName);
+  const mayBeNegative = /^(gamma|beta|.*mean(_biased)?)$/.test(weightName(variable));
   const bad = values.findIndex(
-    value => !Number.isFinite(value) || (!isMean && value < 0),
+    value => !Number.isFinite(value) || (!mayBeNegative && value < 0),
   );
   if (bad < 0) return [];
   const value = values[bad];

@@ -51,7 +51,7 @@ const x = () => batch(1, [3, 4]);
 const wrong: [string, () => unknown, string][] = [
   ['no batch', () => [], 'recalibrate: batches must have a batch. Received: none'],
   ['no iterable', () => 5, 'or a dataset of tf.data. Received: 5'],
-  ['a tensor', () => x(), 'or a dataset of tf.data. Received: an instance of Tensor'],
+  ['a tensor', () => x(), 'or a dataset of tf.data. Received: a tensor of shape [3,4]'],
   [
     'a wrong shape, after a right one',
     () => [x(), batch(1, [3, 5])],

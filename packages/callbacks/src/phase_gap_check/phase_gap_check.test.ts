@@ -207,7 +207,7 @@ describe('data', () => {
 
   test.each<[string, () => unknown, string]>([
     ['none', () => undefined, '. Received: undefined'],
-    ['without ys', () => ({xs: data.xs}), '. Received: {xs: an instance of Tensor}'],
+    ['without ys', () => ({xs: data.xs}), '. Received: {xs: a tensor of shape [16,3]}'],
     ['an empty array', () => [], '. Received: an array of 0'],
     ['with numbers', () => ({xs: [1], ys: [2]}), '. Received: {xs: [1], ys: [2]}'],
   ])('%s is an error', (_name, wrong, received) => {
@@ -222,7 +222,7 @@ describe('data', () => {
     [
       'a dataset without targets',
       () => makeDataset(1, () => tf.zeros([8, 3]) as never),
-      'must be a dataset of {xs, ys} of tensors. Received: an instance of Tensor',
+      'must be a dataset of {xs, ys} of tensors. Received: a tensor of shape [8,3]',
     ],
     [
       'a batch with fewer targets than inputs',

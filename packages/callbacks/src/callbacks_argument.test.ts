@@ -45,6 +45,16 @@ const withoutArguments = [UpdateOpsCheck, EarlyStopping, ProgressBar];
 const withArguments = [PhaseGapCheck, MovingStatisticsSummary, ModelCheckpoint];
 
 describe.each(trainings)('in %s', (_name, train) => {
+  test.each<[string, (check: UpdateOpsCheck) => unknown[], string]>([
+    ['false', check => [check, false], 'callbacks[1]'],
+    ['undefined', check => [undefined, check], 'callbacks[0]'],
+    ['a function', check => [check, () => {}], 'callbacks[1]'],
+  ])('%s beside an instance is an error that says where', async (_what, list, where) => {
+    await expect(train(list(new UpdateOpsCheck()))).rejects.toThrow(
+      `${where} must be a callback: an instance, or a plain object of functions. Received: `,
+    );
+  });
+
   describe('a class in place of an instance is an error that says so:', () => {
     const message = (name: string, call: string) =>
       `${name}: callbacks must be instances: ${call}. Received: the class ${name} itself`;

@@ -3,7 +3,7 @@
  * if that is an instance it takes all entries for instances, and else for plain objects of
  * functions, the instances and classes among them as well, which then do nothing.
  */
-import {ValueError} from '@resbatchnorm/layer/introspection';
+import {describe, ValueError} from '@resbatchnorm/layer/introspection';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 /** A class of callbacks, with the name that messages give it, however a bundler renames it. */
@@ -58,11 +58,24 @@ export function admitPlainObjects(): void {
 function withInstances<Args extends CallbackArgs | undefined>(args: Args): Args {
   const {callbacks, yieldEvery} = args ?? {};
   if (!Array.isArray(callbacks)) return args;
+  if (callbacks.some(isInstance)) checkEntries(callbacks);
   if (!callbacks.some(isInstance) || !callbacks.some(isPlain)) return args;
   const instances = callbacks.map(entry =>
     isPlain(entry) ? new tfl.CustomCallback(entry, yieldEvery) : entry,
   );
   return {...args, callbacks: instances};
+}
+
+/** What tfjs-layers fails on without a word of it, as the `false` of `[check, isLong && bar]`. */
+function checkEntries(callbacks: readonly unknown[]): void {
+  callbacks.forEach((entry, i) => {
+    // Classes of callbacks say by themselves that they are no instances.
+    if (isObject(entry) || (typeof entry === 'function' && 'className' in entry)) return;
+    throw new ValueError(
+      `callbacks[${i}] must be a callback: an instance, or a plain object of functions. ` +
+        `Received: ${describe(entry)}`,
+    );
+  });
 }
 
 /** Not by its class: another copy of tfjs-layers has one of its own. */

@@ -94,7 +94,14 @@ export function updatesIn({norm, before, after}: LayerStep): number {
   // The statistics of a ResBatchNorm may also have been written by something else, such as
   // setWeights; and a batch that it skips need not write them.
   if (isResBatchNorm(norm.layer)) return after.run - before.run;
-  return Number(after.statistics.some((dataId, i) => dataId !== before.statistics[i]));
+  return Number(hasBuiltInUpdated(before, after));
+}
+
+function hasBuiltInUpdated(before: LayerSnapshot, after: LayerSnapshot): boolean {
+  return (
+    after.statistics.length > 0 &&
+    after.statistics.every((dataId, i) => dataId !== before.statistics[i])
+  );
 }
 
 /** What is wrong with the step. */
@@ -119,8 +126,7 @@ function findingsOfTrained(step: LayerStep): Finding[] {
   if (made > run) return [collectedAndNotRun(made, run)];
   const isUpdated = isResBatchNorm(norm.layer)
     ? run > 0
-    : after.statistics.length > 0 &&
-      after.statistics.every((dataId, i) => dataId !== before.statistics[i]);
+    : hasBuiltInUpdated(before, after);
   if (isUpdated) return findingsOfUpdated(step);
   if (!after.isTrained) return [frozenInTheStep()];
   const isAffineTrained = writtenOf(before.affine, after.affine) > 0;

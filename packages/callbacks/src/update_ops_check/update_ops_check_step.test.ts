@@ -4,6 +4,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import {collectUpdateOps} from '@resbatchnorm/layer';
 
 import {
+  Block,
   builtIn,
   compile,
   denseModel,
@@ -114,6 +115,23 @@ describe.each(kinds)('with %s', (className, norm) => {
     ]);
   });
 
+  test.each(['moving_mean', 'moving_variance'])(
+    'a frozen layer of which %s alone is written is reported',
+    name => {
+      const layer = norm({name: 'frozen', trainable: false});
+      const act = () => check.step(denseModel(layer), () => fillWeight(layer, name, 0.5));
+      expect(reasonsOf(act)).toEqual([['frozen', 'frozen but updated']]);
+    },
+  );
+
+  test('a layer that is never built is reported', () => {
+    const block = new Block([]);
+    block.outside = norm({name: 'unbuilt'});
+    const blocks = denseModel(block);
+    const act = () => void check.step(blocks, () => minimize(blocks));
+    expect(reasonsOf(act)).toEqual([['block/unbuilt', 'never called']]);
+  });
+
   test('a sync step throws, an async one rejects', async () => {
     expect(() => check.step(model, () => 1)).toThrow(
       'UpdateOpsCheck, step 1: 2 batch-norm',
@@ -220,6 +238,15 @@ test('statistics that were written by something else are not taken for an update
       fillWeight(layer, 'moving_variance', 1);
     });
   expect(reasonsOf(act)).toEqual([['bn', 'never called']]);
+});
+
+test('the built-in is updated where both of its statistics are written, not one alone', () => {
+  const layer = builtIn({name: 'bn'});
+  const model = denseModel(layer);
+  const check = new UpdateOpsCheck();
+  const act = () => check.step(model, () => fillWeight(layer, 'moving_variance', 1));
+  expect(reasonsOf(act)).toEqual([['bn', 'never called']]);
+  expect(check.report()).toMatchObject([{updates: 0}]);
 });
 
 test('an update op that leaves the values where they are, as of a skipped batch, is one', () => {

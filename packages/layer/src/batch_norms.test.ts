@@ -5,7 +5,9 @@ import {functional, Holder, NormCell, on} from '../test/models.js';
 import {
   batchNorms,
   frozenHolder,
+  innerLayers,
   isBuiltInBatchNorm,
+  isCalledOtherwise,
   isResBatchNorm,
   isTrained,
   RES_BATCH_NORM,
@@ -211,9 +213,9 @@ test('a built-in of which one use alone is in something frozen has no frozen hol
   const [a, b] = [chain('a', shared), chain('b', shared)];
   const model = tfl.sequential({layers: [a, b]});
   const holder = () => frozenHolder(batchNorms(model)[0]);
-  b.trainable = false;
-  expect(holder()).toBeUndefined();
   a.trainable = false;
+  expect(holder()).toBeUndefined();
+  b.trainable = false;
   expect(holder()).toBe(a);
 });
 
@@ -221,12 +223,69 @@ test('a built-in trains if gamma or beta does, and where it has neither, by its 
   const layer = tfl.layers.batchNormalization();
   const model = chain('m', layer);
   const [gamma, beta] = layer.weights;
-  gamma.trainable = false;
+  beta.trainable = false;
+  expect(trains(model)).toEqual([true]);
+  [gamma.trainable, beta.trainable] = [false, true];
   expect(trains(model)).toEqual([true]);
   beta.trainable = false;
   expect(trains(model)).toEqual([false]);
   const plain = chain('m', tfl.layers.batchNormalization({scale: false, center: false}));
   expect(trains(plain)).toEqual([true]);
+});
+
+test('a ResBatchNorm that is thawed in something frozen trains', () => {
+  const layer = resBatchNorm();
+  const model = chain('m', layer);
+  model.trainable = false;
+  layer.trainable = true;
+  expect(trains(model)).toEqual([true]);
+});
+
+describe('a subclass computes something of its own', () => {
+  class Named extends ResBatchNorm {
+    static override readonly className = 'Named' as 'ResBatchNorm';
+  }
+  class WithCall extends ResBatchNorm {
+    override call(x: tf.Tensor) {
+      return x;
+    }
+  }
+  class WithApply extends Named {
+    override apply(x: tf.Tensor) {
+      return x;
+    }
+  }
+  class BuiltInWithCall extends BuiltIn {
+    override call(x: tf.Tensor) {
+      return x;
+    }
+  }
+  class Below extends WithCall {}
+
+  test.each([WithCall, WithApply, BuiltInWithCall, Below])('%p does', Class => {
+    expect(isCalledOtherwise(new Class())).toBe(true);
+  });
+
+  test.each([ResBatchNorm, BuiltIn, Named, OwnBuiltIn])('%p does not', Class => {
+    expect(isCalledOtherwise(new Class({}))).toBe(false);
+  });
+});
+
+describe("the layers inside of a layer of the user's own", () => {
+  const norm = resBatchNorm();
+
+  test('are all that it holds, also beside a property named layers', () => {
+    const block = Object.assign(new Holder(norm), {layers: [dense(), [dense()]]});
+    expect(innerLayers(block)).toHaveLength(3);
+    expect(innerLayers(block)).toContain(norm);
+  });
+
+  test('are not what it holds of other kinds', () => {
+    const initializer = tfl.initializers.zeros();
+    const withoutConstructor = Object.create(Object.create(null));
+    const others = [null, initializer, {call() {}}, withoutConstructor, new Date(0)];
+    expect(innerLayers(new Holder([...others, norm]))).toEqual([norm]);
+  });
 });
 
 test('weights are read and set by their names in the layer', async () => {

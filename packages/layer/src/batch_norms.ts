@@ -50,7 +50,7 @@ export function isCalledOtherwise(layer: Layer): boolean {
   const names = ['ResBatchNorm', 'BatchNormalization'];
   const base = classes.findIndex(
     ({className}, i) =>
-      names.includes(className!) && classes[i + 1]?.className !== className,
+      names.includes(className!) && classes[i + 1].className !== className,
   );
   return classes
     .slice(0, Math.max(base, 0))
@@ -155,8 +155,11 @@ function outermost(model: Layer): Layer {
 
 /** The layers that a layer is made of, each once. */
 export function innerLayers(layer: Layer): Layer[] {
-  const {layers, forwardLayer, backwardLayer} = layer as Layer & Record<string, unknown>;
-  if (Array.isArray(layers)) return layers.filter(isLayer);
+  const {layers, inputLayers, forwardLayer, backwardLayer} = layer as Layer &
+    Record<string, unknown>;
+  // A model has them in several lists. A layer of the user's own has no inputLayers, and may hold
+  // others beside its layers.
+  if (Array.isArray(layers) && Array.isArray(inputLayers)) return layers;
   // A Bidirectional's `layer` is the pattern that both directions were made from: never run.
   const held = forwardLayer ? [forwardLayer, backwardLayer] : Object.values(layer);
   return [...layersIn(held, new Set())];

@@ -142,6 +142,12 @@ describe.each(kinds)('%s', (_className, makeNorm) => {
     ]);
   });
 
+  test('skipped in some of more than a hundred steps is no warning', async () => {
+    const {check, violations} = collectingCheck({mayBeSkipped: ['branch']});
+    await fit(branchModel(everyOther), check, 36);
+    expect(violations).toEqual([]);
+  });
+
   test('a frozen layer is not called skipped', async () => {
     const layer = makeNorm({name: 'bn', trainable: false});
     const {check, violations} = collectingCheck({mayBeSkipped: ['branch']});

@@ -185,6 +185,40 @@ describe.each(kinds)('with %s', (className, norm) => {
     );
     expect(tf.memory().numTensors).toBe(numTensors);
   });
+
+  test('checkStatistics names the lowest of negative variances; 0 is none', async () => {
+    fillWeight(model.layers[2], 'moving_variance', 0);
+    await check.checkStatistics(model);
+    const variance = model.layers[2].weights.at(-1)!;
+    tf.tidy(() => void variance.write(tf.tensor1d([-1, -3, 0, 2])));
+    await expect(check.checkStatistics(model)).rejects.toThrow(
+      'negative variance: values of moving_variance below zero: 2 of 4, the lowest -3',
+    );
+  });
+
+  test('a layer of which no step was seen is in the report', async () => {
+    (model.layers[2] as Layer).trainable = false;
+    await check.checkStatistics(model);
+    expect(check.report()).toMatchObject([
+      {layer: 'inner/bn', frozen: false, steps: 0, updates: 0},
+      {layer: 'bn_1', frozen: true, steps: 0, updates: 0},
+    ]);
+  });
+
+  test('a layer that is built in its first step passes', async () => {
+    const late = norm({name: 'late'});
+    class Lazy extends tfl.layers.Layer {
+      static className = 'Lazy';
+      readonly held = late;
+      override call(x: tf.Tensor, kwargs: object): tf.Tensor {
+        return late.apply([x].flat()[0], kwargs) as tf.Tensor;
+      }
+    }
+    const lazy = denseModel(new Lazy({}));
+    await check.checkStatistics(lazy);
+    for (let step = 0; step < 2; ++step) check.step(lazy, () => minimize(lazy)).dispose();
+    expect(check.report()).toMatchObject([{steps: 2, updates: 2, violations: 0}]);
+  });
 });
 
 describe('collected update ops', () => {
@@ -321,6 +355,17 @@ describe('updates skipped as non-finite', () => {
     check.step(model, () => forward(NaN));
     check.step(model, () => forward());
     await check.checkStatistics(model);
+    await check.checkStatistics(model);
+    expect(violations.map(({message}) => message)).toEqual([
+      expect.stringContaining('1 of the last 2 updates'),
+    ]);
+  });
+
+  test('are counted from where the check began', async () => {
+    forward();
+    forward();
+    check.step(model, () => forward(NaN));
+    check.step(model, () => forward());
     await check.checkStatistics(model);
     expect(violations.map(({message}) => message)).toEqual([
       expect.stringContaining('1 of the last 2 updates'),

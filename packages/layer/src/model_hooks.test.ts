@@ -4,6 +4,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {Holder, functional, on} from '../test/models.js';
 import {ResBatchNorm, resBatchNorm} from './index.js';
+import {hookModels} from './model_hooks.js';
 
 const x = () => tf.tensor(normalValues(32, {mean: 3}), [8, 4]);
 
@@ -119,6 +120,32 @@ test('models without a ResBatchNorm do as before', () => {
   expect(model.trainable).toBe(false);
   expect(model.layers[0].trainable).toBe(true);
   expect(model.trainableWeights).toHaveLength(0);
+  // tfjs-layers lists a shared layer once for each model that it is in.
+  const shared = tfl.layers.dense({units: 4, useBias: false});
+  const around = () => functional([4], y => on(shared, y));
+  const twice = functional([4], y => on(around(), on(around(), y)));
+  twice.trainable = false;
+  expect(twice.nonTrainableWeights).toHaveLength(2);
+});
+
+test('a second copy of this package wraps nothing again, and others may', () => {
+  const container = Object.getPrototypeOf(tfl.LayersModel.prototype);
+  const wrapped = () =>
+    [tfl.layers.Layer.prototype, container, tfl.Sequential.prototype].map(
+      Object.getOwnPropertyDescriptors,
+    );
+  const before = wrapped();
+  hookModels();
+  expect(wrapped()).toEqual(before);
+  expect(Symbol.for('@resbatchnorm/layer/model_hooks') in container).toBe(true);
+  const [layer, model] = before;
+  for (const {configurable} of [
+    layer.trainable,
+    model.trainable,
+    model.trainableWeights,
+  ]) {
+    expect(configurable).toBe(true);
+  }
 });
 
 describe('what is listed agrees with trainable', () => {

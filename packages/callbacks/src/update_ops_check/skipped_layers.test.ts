@@ -6,6 +6,7 @@ import {collectingCheck} from '../../test/collecting_check';
 import {
   compile,
   denseModel,
+  encoder,
   fillWeight,
   kinds,
   lossOf,
@@ -140,6 +141,14 @@ describe.each(kinds)('%s', (_className, makeNorm) => {
         when: 'end of epoch 34',
       },
     ]);
+  });
+
+  test('a layer that is shared may be skipped if one of its paths is named', () => {
+    const shared = makeNorm({name: 'shared'});
+    const model = denseModel(shared, encoder('inner', shared));
+    const check = new UpdateOpsCheck({mayBeSkipped: ['inner']});
+    check.step(model, () => {});
+    expect(check.report()).toMatchObject([{steps: 1, violations: 0}]);
   });
 
   test('skipped in some of more than a hundred steps is no warning', async () => {

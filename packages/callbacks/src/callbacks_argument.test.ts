@@ -49,9 +49,12 @@ describe.each(trainings)('in %s', (_name, train) => {
     ['false', check => [check, false], 'callbacks[1]'],
     ['undefined', check => [undefined, check], 'callbacks[0]'],
     ['a function', check => [check, () => {}], 'callbacks[1]'],
+    ['an array', check => [check, [new ProgressBar()]], 'callbacks[1]'],
+    ['a promise', check => [check, Promise.resolve(check)], 'callbacks[1]'],
+    ['a hook of no name', check => [check, {onEpochend() {}}], 'callbacks[1]'],
   ])('%s beside an instance is an error that says where', async (_what, list, where) => {
     await expect(train(list(new UpdateOpsCheck()))).rejects.toThrow(
-      `${where} must be a callback: an instance, or a plain object of functions. Received: `,
+      `${where} must be a callback: an instance, or a plain object with onTrainBegin, onTrainEnd, `,
     );
   });
 
@@ -157,7 +160,7 @@ describe.each(trainings)('in %s', (_name, train) => {
   describe('one instance', () => {
     const message = (name: string, call: string) =>
       `${name}: an instance can be in one training at a time: make one for each, ${call}. ` +
-      'Received: one that is in a training which goes on';
+      'Received: one whose other training is still running';
 
     test('in two trainings at once is an error of the second; the first goes on', async () => {
       const check = new UpdateOpsCheck();

@@ -66,14 +66,30 @@ function withInstances<Args extends CallbackArgs | undefined>(args: Args): Args 
   return {...args, callbacks: instances};
 }
 
+/** What tfjs-layers calls of a plain object. */
+const hookNames = [
+  'onTrainBegin',
+  'onTrainEnd',
+  'onEpochBegin',
+  'onEpochEnd',
+  'onBatchBegin',
+  'onBatchEnd',
+  'onYield',
+];
+
 /** What tfjs-layers fails on without a word of it, as the `false` of `[check, isLong && bar]`. */
 function checkEntries(callbacks: readonly unknown[]): void {
   callbacks.forEach((entry, i) => {
     // Classes of callbacks say by themselves that they are no instances.
-    if (isObject(entry) || (typeof entry === 'function' && 'className' in entry)) return;
+    if (typeof entry === 'function' && 'className' in entry) return;
+    if (isInstance(entry) || (isObject(entry) && hookNames.some(name => name in entry))) {
+      return;
+    }
+    const isPromise = isObject(entry) && typeof entry['then'] === 'function';
     throw new ValueError(
-      `callbacks[${i}] must be a callback: an instance, or a plain object of functions. ` +
-        `Received: ${describe(entry)}`,
+      `callbacks[${i}] must be a callback: an instance, or a plain object with ` +
+        `${hookNames.join(', ')}. Received: ` +
+        (isPromise ? 'a promise, which must be awaited first' : describe(entry)),
     );
   });
 }

@@ -99,7 +99,7 @@ export abstract class FitCallback extends tfl.Callback {
     if (this.isInTrainingOfOther(model)) {
       throw new ValueError(
         `${this.class.className}: an instance can be in one training at a time: make one for ` +
-          `each, ${newCall(this.class)}. Received: one that is in a training which goes on`,
+          `each, ${newCall(this.class)}. Received: one whose other training is still running`,
       );
     }
     this.params = this.given;
@@ -128,9 +128,8 @@ export abstract class FitCallback extends tfl.Callback {
     // Taken for a plain object of functions, they are called on an object of tfjs's own.
     if (!(this instanceof FitCallback)) {
       throw new ValueError(
-        'Callbacks must be instances of tf.Callback, all of them and from one copy of ' +
-          '@tensorflow/tfjs-layers. Received: a first callback that is not an instance, or ' +
-          'a model from another copy (see `npm ls @tensorflow/tfjs-layers`)',
+        'The model must come from the same copy of @tensorflow/tfjs-layers as the callbacks. ' +
+          'Received: one from another copy (`npm ls @tensorflow/tfjs-layers` shows them)',
       );
     }
     const {history} = this.model;

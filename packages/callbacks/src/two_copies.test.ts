@@ -46,8 +46,7 @@ test('fit of the other copy takes the check behind a callback of its own', async
 
 test('fit of the other copy takes the check for a plain object, which is an error', async () => {
   await expect(fit(new UpdateOpsCheck())).rejects.toThrow(
-    'Callbacks must be instances of tf.Callback, all of them and from one copy of ' +
-      '@tensorflow/tfjs-layers.',
+    'The model must come from the same copy of @tensorflow/tfjs-layers as the callbacks.',
   );
 });
 

@@ -140,9 +140,15 @@ export function batchNorms(model: Layer): BatchNorm[] {
 
 /** All ResBatchNorms in a layer, however deep, each once. */
 export function resBatchNorms(layer: Layer): (Layer & UpdateCounts)[] {
-  return batchNorms(layer)
-    .map(norm => norm.layer)
-    .filter(isResBatchNorm);
+  const visited = new Set<Layer>();
+  // Without the paths, of which there may be many, each layer is visited once.
+  const visit = (inner: Layer): void => {
+    if (visited.has(inner)) return;
+    visited.add(inner);
+    if (!isBatchNorm(inner)) innerLayers(inner).forEach(visit);
+  };
+  visit(outermost(layer));
+  return [...visited].filter(isResBatchNorm);
 }
 
 /**

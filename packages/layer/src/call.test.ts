@@ -102,6 +102,12 @@ describe('a call that does not say which phase it is, while gradients are record
     expect(warn).not.toHaveBeenCalled();
   });
 
+  test('a layer without moving statistics, whose modes are the same: no warning', () => {
+    const net = model(resBatchNorm({trackMovingStatistics: false}));
+    minimize(() => net.apply(x()) as tf.Tensor);
+    expect(warn).not.toHaveBeenCalled();
+  });
+
   test('fit and evaluate: no warning', async () => {
     const net = model();
     net.compile({optimizer: 'sgd', loss: 'meanSquaredError'});

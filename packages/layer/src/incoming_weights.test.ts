@@ -68,14 +68,14 @@ describe('weights that are loaded', () => {
       model,
       () => model.loadWeights(broken(NaN)),
       nan,
-      'A model whose training met a NaN may hold NaN. Nothing was loaded.',
+      'has probably diverged: use an earlier checkpoint. Nothing was loaded.',
     );
     expectRefused(
       model,
       () => model.loadWeights(broken(Infinity)),
       `${name} holds Infinity, at index 1`,
-      'A file quantized to float16 holds Infinity where a value was over 65,504: save it ' +
-        'without that, or leave the moving statistics out of it. Nothing was loaded.',
+      'Saving in float16 turns values over 65,504 into Infinity: save without ' +
+        'quantization, or leave these weights out of it. Nothing was loaded.',
     );
     expectRefused(
       model,
@@ -204,11 +204,22 @@ describe('weights that are set', () => {
       to,
       () => to.setWeights(from.getWeights()),
       'bn/moving_mean would be set to next/gamma',
-      'The weights of a layer or model are in another order where layers are frozen: ' +
-        'freeze both alike, or go by the names of the weights. Nothing was set.',
+      'The order of weights depends on which layers are frozen: freeze the same layers in ' +
+        'both models, or match the weights by name. Nothing was set.',
     );
     norm.trainable = true;
     to.setWeights(from.getWeights());
+  });
+
+  test('variables of the user, of any name, are set', () => {
+    const model = modelOf();
+    for (const name of [undefined, 'shadow', 'my/gamma_ema']) {
+      const shadows = model
+        .getWeights()
+        .map((weight, i) => tf.variable(weight, false, name && `${name}_${i}`));
+      expect(() => model.setWeights(shadows)).not.toThrow();
+      tf.dispose(shadows);
+    }
   });
 
   test('an average of counts that is no integer is refused by name', () => {

@@ -24,10 +24,10 @@ const reasons = {
   unlisted:
     'A layer that holds others must list their weights among its own (trainableWeights, ' +
     'nonTrainableWeights), or they are neither saved nor loaded.',
-  nan: 'A model whose training met a NaN may hold NaN.',
+  nan: 'The model that they come from has probably diverged: use an earlier checkpoint.',
   infinite:
-    'A file quantized to float16 holds Infinity where a value was over 65,504: save it without ' +
-    'that, or leave the moving statistics out of it.',
+    'Saving in float16 turns values over 65,504 into Infinity: save without quantization, or ' +
+    'leave these weights out of it.',
 };
 
 /**
@@ -114,6 +114,7 @@ export function checkSetWeights(layer: Layer, weights: readonly Tensor[]): void 
   // tfjs-layers says what is wrong then.
   if (weights.length !== variables.length) return;
   const own = new Set(resBatchNorms(layer).flatMap(norm => norm.weights));
+  const names = new Set(variables.map(({name}) => nameIn(name)));
   const hasShape = (tensor: Tensor, i: number) =>
     String(tensor.shape) === String(variables[i].shape);
   const checked = weights.filter(
@@ -126,13 +127,18 @@ export function checkSetWeights(layer: Layer, weights: readonly Tensor[]): void 
     if (!own.has(variable) || tensor.dtype === undefined) return [];
     const name = variable.originalName;
     const from = (tensor as Tensor & {name?: string}).name;
-    if (from !== undefined && nameIn(from) !== weightName(variable)) {
+    // A variable of the user's own has any name.
+    const isOfOther =
+      from !== undefined &&
+      names.has(nameIn(from)) &&
+      nameIn(from) !== nameIn(variable.name);
+    if (isOfOther) {
       return [
         {
           what: `${name} would be set to ${from}`,
           reason:
-            'The weights of a layer or model are in another order where layers are frozen: ' +
-            'freeze both alike, or go by the names of the weights.',
+            'The order of weights depends on which layers are frozen: freeze the same layers ' +
+            'in both models, or match the weights by name.',
         },
       ];
     }
@@ -177,9 +183,9 @@ function faultOf(
     return [{what: `${name} has shape [${tensor.shape}], expected [${variable.shape}]`}];
   }
   if (values === null) return [];
-  const mayBeNegative = /^(gamma|beta|.*mean(_biased)?)$/.test(weightName(variable));
+  const isNotNegative = /variance|stddev|step$|tracked$/.test(weightName(variable));
   const bad = values.findIndex(
-    value => !Number.isFinite(value) || (!mayBeNegative && value < 0),
+    value => !Number.isFinite(value) || (isNotNegative && value < 0),
   );
   if (bad < 0) return [];
   const value = values[bad];

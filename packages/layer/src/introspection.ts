@@ -10,6 +10,7 @@ export {
   isBuiltInBatchNorm,
   isResBatchNorm,
   isTrained,
+  normFields,
 } from './batch_norms.js';
 export type {BatchNorm, Layer, UpdateCounts} from './batch_norms.js';
 export {onBatchStatistics, withBatchStatistics} from './batch_statistics.js';

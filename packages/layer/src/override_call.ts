@@ -21,10 +21,15 @@ export function overrideCall(layer: Layer, call: (original: Call) => Call): () =
   };
 }
 
-/** Holds a built-in batch norm in inference mode, whatever it is called with. */
-export function holdInInferenceMode(layer: Layer): () => void {
+/**
+ * Holds a built-in batch norm in inference mode, whatever it is called with.
+ *
+ * @param isHeld Whether it is held at a call.
+ */
+export function holdInInferenceMode(layer: Layer, isHeld = () => true): () => void {
   return overrideCall(
     layer,
-    call => (inputs, kwargs) => call(inputs, {...kwargs, training: false}),
+    call => (inputs, kwargs) =>
+      call(inputs, isHeld() ? {...kwargs, training: false} : kwargs),
   );
 }

@@ -241,9 +241,10 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
     const listeners = this[STATISTICS_LISTENERS];
     const isTrial = listeners.size > 0 && [...listeners].some(({isTrial}) => isTrial);
     const isTraining = isTrial || (kwargs?.training && this.trainable);
-    if (!isTraining && kwargs?.training === undefined && this.trainable)
-      this.askForMode();
     const usesBatch = isTraining || this.moving === null;
+    if (!usesBatch && kwargs?.training === undefined && this.trainable) {
+      this.askForMode();
+    }
     const checked = checkInputs(this, inputs, {
       ...(usesBatch && kwargs),
       virtualBatchSize: usesBatch ? this.options.virtualBatchSize : null,

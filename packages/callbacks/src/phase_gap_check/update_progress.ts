@@ -5,6 +5,7 @@ import {
   type BatchNorm,
   type Layer,
   type UpdateCounts,
+  normFields,
 } from '@resbatchnorm/layer/introspection';
 
 /** The updates of one layer. */
@@ -127,8 +128,7 @@ function keptWeight(layer: Layer & UpdateCounts, updates: number): number {
 
 /** Undefined of `momentum: null`, the average over all batches, which has none. */
 export function momentumOf(layer: Layer): number | undefined {
-  const {momentum} = layer.getConfig();
-  return typeof momentum === 'number' ? momentum : undefined;
+  return normFields(layer).momentum ?? undefined;
 }
 
 function countOf(layer: Layer): number {

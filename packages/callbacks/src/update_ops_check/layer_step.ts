@@ -129,9 +129,10 @@ function findingsOfTrained(step: LayerStep): Finding[] {
     : hasBuiltInUpdated(before, after);
   if (isUpdated) return findingsOfUpdated(step);
   if (!after.isTrained) return [frozenInTheStep()];
-  const isAffineTrained = writtenOf(before.affine, after.affine) > 0;
   // A regularizer trains what is not called, too.
-  if (step.mayBeSkipped && (!isAffineTrained || isRegularized(norm.layer))) return [];
+  const isAffineTrained =
+    writtenOf(before.affine, after.affine) > 0 && !isRegularized(norm.layer);
+  if (step.mayBeSkipped && !isAffineTrained) return [];
   return [
     isAffineTrained
       ? trainedInInferenceMode()

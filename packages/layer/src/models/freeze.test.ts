@@ -128,3 +128,16 @@ test.each([
     expect(() => freeze(model as never)).toThrow(`Received: ${received}`);
   }
 });
+
+test('a built-in that is thawed by its own flag trains again', () => {
+  const layer = tfl.layers.batchNormalization({inputShape: [4]});
+  freezeBatchNorm(tfl.sequential({layers: [layer]}));
+  const written = () => {
+    const before = layer.weights.map(weight => weight.read().dataId);
+    layer.apply(tf.ones([2, 4]), {training: true});
+    return layer.weights.filter((weight, i) => weight.read().dataId !== before[i]).length;
+  };
+  expect(written()).toBe(0);
+  layer.trainable = true;
+  expect(written()).toBe(2);
+});

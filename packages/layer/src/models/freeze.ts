@@ -32,7 +32,10 @@ export function freezeBatchNorm(model: tfl.LayersModel): string[] {
   return batchNorms(model).map(({layer}) => {
     layer.trainable = false;
     if (isBuiltInBatchNorm(layer) && !held.has(layer)) {
-      held.set(layer, holdInInferenceMode(layer));
+      held.set(
+        layer,
+        holdInInferenceMode(layer, () => !layer.trainable),
+      );
     }
     return layer.name;
   });
@@ -41,8 +44,7 @@ export function freezeBatchNorm(model: tfl.LayersModel): string[] {
 /**
  * Lets all batch norms of a model train again: the way back from {@link freezeBatchNorm}. Each
  * gets `trainable = true`, also one that had been frozen by other means, such as a model around
- * it that was frozen: its statistics move again, but gamma and beta are not among the weights
- * that such a model trains.
+ * it that was frozen: it trains in all models around that are not frozen themselves.
  *
  * A model that is to be trained with `fit` must be compiled again afterwards.
  *

@@ -87,6 +87,7 @@ export default {
               '!**/layer/test/{freezing,arguments_saved,tf_keras_model}.test.ts',
               '!**/layer/src/{batch_norms,incoming_weights}.test.ts',
               '!**/callbacks/src/{model_checkpoint/**,moving_statistics_summary/**,early_stopping.*}',
+              '!**/callbacks/src/{callbacks_argument.*,phase_gap_check/phase_gap.test.ts}',
             ]
           : []),
         ...(name === 'wasm' ? ['<rootDir>/packages/wasm-training/src/**/*.test.ts'] : []),

@@ -370,14 +370,15 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
   }
 }
 
-let hasAdvisedWasmTraining = false;
+/** Whether there is nothing more to say of it. */
+let isWasmTrainingSettled = false;
 
 /** Says, once, where a network of images is trained on wasm that tfjs alone can't train there. */
 function adviseWasmTraining(layer: string, x: tf.Tensor): void {
-  if (hasAdvisedWasmTraining || x.rank < 4 || tf.getBackend() !== 'wasm') return;
+  if (isWasmTrainingSettled || x.rank < 4 || tf.getBackend() !== 'wasm') return;
   if (tf.engine().state.gradientDepth === 0) return;
+  isWasmTrainingSettled = true;
   if (tf.getKernel('Conv2DBackpropFilter', 'wasm') !== undefined) return;
-  hasAdvisedWasmTraining = true;
   console.warn(
     `ResBatchNorm '${layer}': the wasm backend of TensorFlow.js can't train convolutions, as it ` +
       "lacks Conv2DBackpropFilter and others: import '@resbatchnorm/wasm-training', which " +

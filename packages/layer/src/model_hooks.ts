@@ -11,6 +11,7 @@ import {isBatchNorm, resBatchNorms, SEQUENTIAL, type Layer} from './batch_norms.
 import {checkLoadedWeights, checkSetWeights} from './incoming_weights.js';
 
 type Model = tfl.LayersModel;
+type Weights = tfl.LayerVariable[];
 /** A model that a Sequential may have made for itself. */
 type SequentialPart = Model & {[SEQUENTIAL]?: Model};
 
@@ -77,28 +78,36 @@ function hookSequential(sequential: tfl.Sequential): void {
  * itself takes apart a model that came first, whose layers train then even if it is frozen.
  */
 function hookTrainedWeights(container: Model): void {
-  const getter = (name: 'trainableWeights' | 'nonTrainableWeights') =>
-    Object.getOwnPropertyDescriptor(container, name)!.get!;
-  const getTrainable = getter('trainableWeights');
-  const getNonTrainable = getter('nonTrainableWeights');
-  const define = (name: string, get: (this: SequentialPart) => tfl.LayerVariable[]) =>
-    Object.defineProperty(container, name, {configurable: true, get});
-  define('trainableWeights', function () {
-    const model = this[SEQUENTIAL] ?? this;
+  const names = ['trainableWeights', 'nonTrainableWeights'] as const;
+  const [getTrainable, getNonTrainable] = names.map(
+    name => Object.getOwnPropertyDescriptor(container, name)!.get!,
+  );
+  /** Null of a model without a ResBatchNorm. */
+  const sorted = (
+    part: SequentialPart,
+  ): Record<(typeof names)[number], Weights> | null => {
+    const model = part[SEQUENTIAL] ?? part;
     const norms = resBatchNorms(model);
-    if (norms.length === 0) return getTrainable.call(this);
-    if (!model.trainable) return [];
+    if (norms.length === 0) return null;
+    const others: Weights = getNonTrainable.call(model);
     const thawed = norms.flatMap(norm => norm.trainableWeights);
-    const listed = new Set<tfl.LayerVariable>(getNonTrainable.call(model));
-    const trainable: tfl.LayerVariable[] = getTrainable.call(model);
-    return [...new Set([...trainable, ...thawed.filter(weight => listed.has(weight))])];
-  });
-  define('nonTrainableWeights', function () {
-    const model = this[SEQUENTIAL] ?? this;
-    if (resBatchNorms(model).length === 0) return getNonTrainable.call(this);
-    const trainable = new Set(model.trainableWeights);
-    const weights: tfl.LayerVariable[] = getNonTrainable.call(model);
-    return [...new Set(weights)].filter(weight => !trainable.has(weight));
+    const trainable = new Set<tfl.LayerVariable>(getTrainable.call(model));
+    if (model.trainable) {
+      for (const weight of thawed) if (others.includes(weight)) trainable.add(weight);
+    }
+    return {
+      trainableWeights: [...trainable],
+      nonTrainableWeights: [...new Set(others)].filter(weight => !trainable.has(weight)),
+    };
+  };
+  names.forEach((name, i) => {
+    const get = [getTrainable, getNonTrainable][i];
+    Object.defineProperty(container, name, {
+      configurable: true,
+      get(this: SequentialPart) {
+        return sorted(this)?.[name] ?? get.call(this);
+      },
+    });
   });
 }
 

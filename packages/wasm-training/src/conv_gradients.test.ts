@@ -10,8 +10,6 @@ import {
 } from '../test/reference';
 import {Random} from '../test/random';
 
-declare const backendUnderTest: string;
-
 const kernelNames = {
   convolution: [tf.Conv2DBackpropFilter, tf.Conv2DBackpropInput],
   depthwise: [
@@ -143,10 +141,7 @@ it('a convolution of no images has a filter gradient of zeros', async () => {
   tf.dispose([dFilter, dx]);
 });
 
-// The kernels of the cpu backend ignore dilations and do not check what they get.
-const describeOnWasm = backendUnderTest === 'wasm' ? describe : describe.skip;
-
-describeOnWasm('on the wasm backend', () => {
+describe('on the wasm backend', () => {
   it('dilated depthwise gradients equal their definition', async () => {
     await checkRandomCases({depthwise: true, dilated: true}, 150);
   });

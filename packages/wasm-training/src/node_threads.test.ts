@@ -7,12 +7,11 @@ import {convGradients, convOutShape, ConvCase, randomConvValues} from '../test/r
 import {Random} from '../test/random';
 import {setThreadedWasmBackend} from './node_threads';
 
-declare const backendUnderTest: string;
 declare const WebAssembly: {
   Memory: new (descriptor: object) => {buffer: SharedArrayBuffer};
 };
 
-(backendUnderTest === 'wasm' ? describe : describe.skip)('setThreadedWasmBackend', () => {
+describe('setThreadedWasmBackend', () => {
   it.each([0, 9, 1.5, NaN])('refuses %s threads', async threads => {
     await expect(setThreadedWasmBackend(threads)).rejects.toThrow(
       new RangeError(

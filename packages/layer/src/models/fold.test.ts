@@ -1,22 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {ResBatchNorm, resBatchNorm} from '../index.js';
-import {batchNorms} from '../batch_norms.js';
-import {foldBatchNorm, type FoldedModel} from './fold.js';
-import {expectSamePredictions, setWeights} from '../../test/models.js';
+import {bn, expectAllFolded, sequential} from '../../test/folding.js';
+import {ResBatchNorm} from '../index.js';
+import {foldBatchNorm} from './fold.js';
 
 const {layers} = tfl;
 type Layer = tfl.layers.Layer;
 
-function sequential(...all: Layer[]): tfl.LayersModel {
-  const model = tfl.sequential({layers: all});
-  setWeights(model);
-  return model;
-}
-
-const bn = (args: Parameters<typeof resBatchNorm>[0] = {}) =>
-  resBatchNorm({name: 'bn', epsilon: 1e-2, ...args});
 const builtIn = () => layers.batchNormalization({name: 'bn', epsilon: 1e-2});
 
 type Extra = {
@@ -64,16 +55,6 @@ const targets: Record<string, [shape: number[], make: (extra: Extra) => Layer]> 
       layers.separableConv2d({filters: 4, kernelSize: 3, depthMultiplier: 2, ...extra}),
   ],
 };
-
-/** Expects that the model predicts the same with nothing but folded batch norms. */
-async function expectAllFolded(model: tfl.LayersModel): Promise<FoldedModel> {
-  const result = await foldBatchNorm(model);
-  expect(result.kept).toEqual([]);
-  expect(batchNorms(result.model)).toEqual([]);
-  expect(result.folded).toHaveLength(batchNorms(model).length);
-  await expectSamePredictions(result.model, model);
-  return result;
-}
 
 // Of the backends, wasm adds its output to memory that it has not cleared, and webgpu can't
 // add a bias of rank 5.

@@ -2,32 +2,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import {bn, expectAllFolded, sequential} from '../../test/folding.js';
 import {expectSamePredictions, functional, on, setWeights} from '../../test/models.js';
-import {resBatchNorm} from '../index.js';
-import {batchNorms} from '../batch_norms.js';
-import {foldBatchNorm, type FoldedModel} from './fold.js';
+import {foldBatchNorm} from './fold.js';
 
 const {layers} = tfl;
-type Layer = tfl.layers.Layer;
-
-function sequential(...all: Layer[]): tfl.LayersModel {
-  const model = tfl.sequential({layers: all});
-  setWeights(model);
-  return model;
-}
-
-const bn = (args: Parameters<typeof resBatchNorm>[0] = {}) =>
-  resBatchNorm({name: 'bn', epsilon: 1e-2, ...args});
-
-/** Expects that the model predicts the same with nothing but folded batch norms. */
-async function expectAllFolded(model: tfl.LayersModel): Promise<FoldedModel> {
-  const result = await foldBatchNorm(model);
-  expect(result.kept).toEqual([]);
-  expect(batchNorms(result.model)).toEqual([]);
-  expect(result.folded).toHaveLength(batchNorms(model).length);
-  await expectSamePredictions(result.model, model);
-  return result;
-}
 
 const conv = (name: string, padding: 'same' | 'valid' = 'same') =>
   layers.conv2d({filters: 2, kernelSize: 3, padding, useBias: false, name});

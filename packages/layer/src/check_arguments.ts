@@ -211,7 +211,7 @@ const conflicts: Conflict[] = [
 ];
 
 /** What is wrong with the arguments together, or null. */
-export function conflictIn(args: ResBatchNormArgs): string | null {
+function conflictIn(args: ResBatchNormArgs): string | null {
   const conflict = conflicts.find(({is}) => is(args));
   if (conflict === undefined) return null;
   const {between, why} = conflict;

@@ -109,7 +109,7 @@ export async function openLibrary(
 }
 
 /** Where Keras and PyTorch may be: the Python that the native backend was set up with, first. */
-export async function likelyPythons(): Promise<string[]> {
+async function likelyPythons(): Promise<string[]> {
   const python = await pythonOfSetup();
   return [...(python === undefined ? [] : [python]), 'python3'];
 }

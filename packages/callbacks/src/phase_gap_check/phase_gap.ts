@@ -25,7 +25,7 @@ export interface PhaseGapReport {
 const MOST_NAMED = 3;
 
 /** A headline, the layers that are furthest off, and what helps. */
-export function formatPhaseGap(report: PhaseGapReport): string {
+function formatPhaseGap(report: PhaseGapReport): string {
   const {epoch, examples, training, inference} = report;
   const when = epoch === null ? '' : `, epoch ${epoch + 1}`;
   const values = Object.keys(training).map(

@@ -202,7 +202,7 @@ export class RunningMeans {
 declare const process: {stdout?: OutputStream} | undefined;
 
 /** The program's standard output; in a browser its console, which takes whole lines. */
-export function standardOutput(): OutputStream {
+function standardOutput(): OutputStream {
   const stdout = typeof process === 'undefined' ? undefined : process.stdout;
   return stdout ?? {write: text => console.log(text.trimEnd())};
 }

@@ -217,7 +217,7 @@ export function negativeVariance(lowest: number, bad: number, size: number): Fin
 }
 
 /** One headline, then one line a layer. */
-export function formatViolations(violations: readonly UpdateOpsViolation[]): string {
+function formatViolations(violations: readonly UpdateOpsViolation[]): string {
   const layers = new Set(violations.map(violation => violation.layer)).size;
   const ofLayers = counted(layers, 'batch-norm layer');
   const isFailure = violations.some(({severity}) => severity === 'error');

@@ -1,11 +1,9 @@
 /** The batch norms of a model in inference mode, and back. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-import {batchNorms, isBuiltInBatchNorm} from '../batch_norms.js';
+import {batchNorms, isBuiltInBatchNorm, type Layer} from '../batch_norms.js';
 import {holdInInferenceMode} from '../override_call.js';
 import {checkModel} from './check_model.js';
-
-type Layer = tfl.layers.Layer;
 
 /** The built-in layers that are held in inference mode, with what lets them go. */
 const held = new WeakMap<Layer, () => void>();

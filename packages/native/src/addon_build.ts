@@ -41,8 +41,9 @@ export async function buildAddon(
   directory: string,
 ): Promise<string> {
   await mkdir(directory, {recursive: true});
-  const binding = join(tfjsNode.directory, 'binding');
-  const sources = (await readdir(binding)).filter(name => name.endsWith('.cc'));
+  const sources = await Promise.all(
+    [join(tfjsNode.directory, 'binding'), opsDirectory].map(sourcesIn),
+  );
   const preload = join(directory, 'preload_cuda.cc');
   await writeFile(
     preload,
@@ -55,7 +56,7 @@ export async function buildAddon(
   const {ok, failure, stderr} = await runProcess(
     compiler,
     compilerArguments({
-      sources: [...sources.map(name => join(binding, name)), preload],
+      sources: [...sources.flat(), preload],
       nodeHeaders: nodeHeaders(),
       tensorflowDirectory,
       output,
@@ -70,6 +71,14 @@ export async function buildAddon(
   );
 }
 
+/** Ops of TensorFlow that the layer's kernels consist of; to load the addon registers them. */
+const opsDirectory = join(packageDirectory, 'ops');
+
+async function sourcesIn(directory: string): Promise<string[]> {
+  const names = await readdir(directory);
+  return names.filter(name => name.endsWith('.cc')).map(name => join(directory, name));
+}
+
 export function compilerArguments({
   sources,
   nodeHeaders,
@@ -82,7 +91,9 @@ export function compilerArguments({
   output: string;
 }): string[] {
   return [
-    ...['-std=c++17', '-O2', '-fPIC', '-shared', '-fvisibility=hidden'],
+    ...['-std=c++17', '-O3', '-fPIC', '-shared', '-fvisibility=hidden'],
+    // TensorFlow's headers call what they themselves deprecate.
+    '-w',
     `-DNAPI_VERSION=${napiVersion([3, 4, 5, 6, 7, 8])}`,
     `-I${nodeHeaders}`,
     `-I${join(tensorflowDirectory, 'include')}`,

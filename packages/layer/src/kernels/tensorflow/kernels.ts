@@ -1,160 +1,26 @@
 /**
- * The kernels of the `tensorflow` backend of tfjs-node and tfjs-node-gpu: a strategy for the
- * shape (strategy.ts), batches far from zero, the shortcut and the activation around it.
+ * The kernels of the `tensorflow` backend of tfjs-node and tfjs-node-gpu: by the custom ops of
+ * `@resbatchnorm/native` where its addon is loaded, otherwise by TensorFlow's own.
  */
-import {tidy, type Tensor, type TensorInfo} from '@tensorflow/tfjs-core';
+import type {KernelBackend} from '@tensorflow/tfjs-core';
 
-import {followed, type Kernels} from '../kernel.js';
-import {
-  activate,
-  activationGrad,
-  add,
-  lessPerChannel,
-  read,
-  type Statistics,
-  type TensorFlowBackend,
-} from './ops.js';
-import {strategyFor} from './strategy.js';
+import type {Kernels} from '../kernel.js';
+import {customOps, hasCustomOps} from './custom_ops.js';
+import {fusedBatchNorm} from './fused_batch_norm.js';
+import type {TensorFlowBackend} from './ops.js';
 
-const training: Kernels['training'] = (inputs, attrs, kernelBackend) => {
-  const backend = kernelBackend as unknown as TensorFlowBackend;
-  const {x, gamma, beta, shortcut} = inputs;
-  const {axis, epsilon, activation} = attrs;
-  const strategy = strategyFor(backend, x.shape, axis);
-  if (strategy === null) return null;
-  return tidy(() => {
-    const affine = {gamma, beta};
-    let {y, mean, variance, reserve} = strategy.training(backend, x, affine, attrs);
-    if (!backend.isUsingGpuDevice && isFarFromZero(backend, {mean, variance}, epsilon)) {
-      y.dispose();
-      const rest = lessPerChannel(backend, x, mean, axis);
-      const again = strategy.training(backend, rest, affine, attrs);
-      rest.dispose();
-      ({y, variance} = again);
-      reserve = [mean, again.mean];
-      mean = add(backend, mean, again.mean);
-    }
-    return [activate(backend, y, shortcut, activation), mean, variance, ...reserve];
-  });
-};
-
-const trainingGrad: Kernels['trainingGrad'] = (inputs, attrs, kernelBackend) => {
-  const backend = kernelBackend as unknown as TensorFlowBackend;
-  const {dy, x, gamma, mean, variance, y, reserve0, reserve1, reserve2} = inputs;
-  const {axis, epsilon, activation, hasShortcut} = attrs;
-  const strategy = strategyFor(backend, x.shape, axis);
-  if (strategy === null) return null;
-  // Without a reserve, the composed kernel may have run before.
-  const isComposed =
-    reserve0 === undefined &&
-    (backend.isUsingGpuDevice || isFarFromZero(backend, {mean, variance}, epsilon));
-  if (isComposed) return null;
-
-  return tidy(() => {
-    const dz = y === undefined ? dy : activationGrad(backend, dy, y, activation);
-    const norm = {dy: dz, x, gamma, mean, variance};
-    let reserve: TensorInfo[] = [];
-    if (backend.isUsingGpuDevice) {
-      reserve = [reserve0!, reserve1!, reserve2!];
-    } else if (reserve0 !== undefined) {
-      norm.x = lessPerChannel(backend, x, reserve0, axis);
-      norm.mean = reserve1!;
-    }
-    const gradients = strategy.gradient(backend, norm, reserve, attrs);
-    // The engine hands over tensors, though the type of the inputs promises less.
-    return hasShortcut ? [...gradients, dz as Tensor] : gradients;
-  });
-};
-
-const inference: Kernels['inference'] = (inputs, attrs, kernelBackend) => {
-  const backend = kernelBackend as unknown as TensorFlowBackend;
-  const {x, shortcut, ...perChannel} = inputs;
-  const strategy = strategyFor(backend, x.shape, attrs.axis);
-  if (strategy === null) return null;
-  return tidy(() => {
-    const norm = strategy.inference(backend, x, perChannel, attrs);
-    return [activate(backend, norm, shortcut, attrs.activation)];
-  });
-};
-
-/** A mean of this many standard deviations makes an error of 1e-6 of one. */
-const MAX_RATIO = 8;
-
-/**
- * Whether the mean is large against the standard deviation. TensorFlow's ops round the mean to
- * float32, and the rounding error is in everything they return. On the CPU it costs next to
- * nothing to look at the statistics, so there such a batch is normalized again with its mean
- * subtracted. The reserve is then that shift and the mean of what is left. What a GPU does is in
- * shifted_rows.ts.
- */
-function isFarFromZero(
-  backend: TensorFlowBackend,
-  {mean, variance}: Statistics,
-  epsilon: number,
-): boolean {
-  const means = read(backend, mean);
-  const variances = read(backend, variance);
-  for (let c = 0; c < means.length; ++c) {
-    if (means[c] ** 2 > MAX_RATIO ** 2 * (variances[c] + epsilon)) return true;
-  }
-  return false;
-}
-
-/**
- * On the CPU, in plain JavaScript, which takes less time than two ops would. On a GPU, reading
- * the statistics would wait for all its work to be done, so the composed kernel runs.
- */
-const movingStatistics: Kernels['movingStatistics'] = (
-  inputs,
-  {rule, momentum, skipNonFinite},
-  kernelBackend,
-) => {
-  const backend = kernelBackend as unknown as TensorFlowBackend;
-  if (rule !== 'exponential' || backend.isUsingGpuDevice) return null;
-  const {skipped} = inputs;
-  const names = Object.keys(inputs).filter(name => name in followed);
-  const batch = {
-    mean: read(backend, inputs.mean),
-    variance: read(backend, inputs.variance),
-  };
-
-  if (skipNonFinite && !(areFinite(batch.mean) && areFinite(batch.variance))) {
-    const same = names.map(name => alias(backend, inputs[name]));
-    return [...same, oneMore(backend, skipped)];
-  }
-  const next = names.map((name): TensorInfo => {
-    const {shape} = inputs[name];
-    const values = batch[followed[name]];
-    const moving = read(backend, inputs[name]).map(
-      (value, c) => value * momentum + values[c] * (1 - momentum),
-    );
-    return {dataId: backend.write(moving, shape, 'float32'), shape, dtype: 'float32'};
-  });
-  return [...next, alias(backend, skipped)];
-};
-
-function areFinite(values: Float32Array): boolean {
-  return values.every(value => Number.isFinite(value));
-}
-
-function oneMore(backend: TensorFlowBackend, {dataId, shape}: TensorInfo): TensorInfo {
-  const [count] = backend.readSync(dataId) as Int32Array;
-  const next = backend.write(Int32Array.of(count + 1), shape, 'int32');
-  return {dataId: next, shape, dtype: 'int32'};
-}
-
-/** Another tensor over the same values, as a clone is. */
-function alias(
-  backend: TensorFlowBackend,
-  {dataId, shape, dtype}: TensorInfo,
-): TensorInfo {
-  backend.incRef(dataId);
-  return {dataId, shape, dtype};
+function kernelsOf(backend: KernelBackend): Kernels {
+  const isCustom = hasCustomOps(backend as unknown as TensorFlowBackend);
+  return isCustom ? customOps : fusedBatchNorm;
 }
 
 export const tensorflowKernels: Kernels = {
-  training,
-  trainingGrad,
-  inference,
-  movingStatistics,
+  training: (inputs, attrs, backend) =>
+    kernelsOf(backend).training(inputs, attrs, backend),
+  trainingGrad: (inputs, attrs, backend) =>
+    kernelsOf(backend).trainingGrad(inputs, attrs, backend),
+  inference: (inputs, attrs, backend) =>
+    kernelsOf(backend).inference(inputs, attrs, backend),
+  movingStatistics: (inputs, attrs, backend) =>
+    kernelsOf(backend).movingStatistics(inputs, attrs, backend),
 };

@@ -20,7 +20,7 @@ type AttrType =
   | 'TF_INT32';
 
 /** An attribute of an op of TensorFlow. */
-interface OpAttr {
+export interface OpAttr {
   name: string;
   type: number;
   value: number | boolean | string;

@@ -1,0 +1,117 @@
+/**
+ * The kernels by custom ops of TensorFlow, written for them in C++: `resbatchnorm-native setup`
+ * builds them into the addon of tfjs-node. Each kernel is one op, for any shape and axis. They
+ * are for the CPU.
+ */
+import {env, type TensorInfo} from '@tensorflow/tfjs-core';
+
+import type {Kernels, NormAttrs} from '../kernel.js';
+import type {OpAttr, TensorFlowBackend} from './ops.js';
+
+/** Whether they are used where they are there; off, TensorFlow's own ops are. On by default. */
+const CUSTOM_OPS_FLAG = 'RES_BATCH_NORM_CUSTOM_OPS';
+env().registerFlag(CUSTOM_OPS_FLAG, () => true);
+
+const known = new WeakMap<TensorFlowBackend, boolean>();
+
+export function hasCustomOps(backend: TensorFlowBackend): boolean {
+  if (backend.isUsingGpuDevice || !env().getBool(CUSTOM_OPS_FLAG)) return false;
+  let isThere = known.get(backend);
+  if (isThere === undefined) known.set(backend, (isThere = isRegistered(backend)));
+  return isThere;
+}
+
+/** TensorFlow tells only by an error: there is no op, or the op was called without inputs. */
+function isRegistered(backend: TensorFlowBackend): boolean {
+  try {
+    backend.executeMultipleOutputs('ResBatchNormTraining', [], [], 3);
+  } catch (error) {
+    return !String(error).includes('not registered');
+  }
+  return true;
+}
+
+export const customOps: Kernels = {
+  training({x, gamma, beta, shortcut}, attrs, kernelBackend) {
+    const backend = kernelBackend as unknown as TensorFlowBackend;
+    return backend.executeMultipleOutputs(
+      'ResBatchNormTraining',
+      [...normAttrs(backend, attrs), count(backend, 'shortcuts', shortcut)],
+      [x, gamma, beta, ...optional(shortcut)],
+      3,
+    );
+  },
+
+  trainingGrad({dy, x, gamma, mean, variance, y}, attrs, kernelBackend) {
+    const backend = kernelBackend as unknown as TensorFlowBackend;
+    const shortcut = attrs.hasShortcut ? dy : undefined;
+    return backend.executeMultipleOutputs(
+      'ResBatchNormTrainingGrad',
+      [
+        ...normAttrs(backend, attrs),
+        count(backend, 'ys', y),
+        count(backend, 'shortcuts', shortcut),
+      ],
+      [dy, x, gamma, mean, variance, ...optional(y)],
+      attrs.hasShortcut ? 4 : 3,
+    );
+  },
+
+  inference({x, gamma, beta, mean, variance, shortcut}, attrs, kernelBackend) {
+    const backend = kernelBackend as unknown as TensorFlowBackend;
+    return backend.executeMultipleOutputs(
+      'ResBatchNormInference',
+      [...normAttrs(backend, attrs), count(backend, 'shortcuts', shortcut)],
+      [x, gamma, beta, mean, variance, ...optional(shortcut)],
+      1,
+    );
+  },
+
+  movingStatistics(inputs, {rule, momentum, skipNonFinite}, kernelBackend) {
+    if (rule !== 'exponential') return null;
+    const backend = kernelBackend as unknown as TensorFlowBackend;
+    const {TF_ATTR_BOOL, TF_ATTR_FLOAT} = backend.binding;
+    const {mean, variance, moving_mean, moving_variance, skipped} = inputs;
+    const [nextMean, nextVariance, nextSkipped] = backend.executeMultipleOutputs(
+      'ResBatchNormMovingStatistics',
+      [
+        {name: 'momentum', type: TF_ATTR_FLOAT, value: momentum},
+        {name: 'batch_weight', type: TF_ATTR_FLOAT, value: 1 - momentum},
+        {name: 'skip_non_finite', type: TF_ATTR_BOOL, value: skipNonFinite},
+      ],
+      [mean, variance, moving_mean, moving_variance, skipped],
+      3,
+    );
+    const next: Record<string, TensorInfo> = {
+      moving_mean: nextMean,
+      moving_variance: nextVariance,
+    };
+    const names = Object.keys(inputs).filter(name => name in next);
+    return [...names.map(name => next[name]), nextSkipped];
+  },
+};
+
+function normAttrs(
+  {binding}: TensorFlowBackend,
+  {axis, epsilon, activation}: NormAttrs,
+): OpAttr[] {
+  return [
+    {name: 'axis', type: binding.TF_ATTR_INT, value: axis},
+    {name: 'epsilon', type: binding.TF_ATTR_FLOAT, value: epsilon},
+    {name: 'activation', type: binding.TF_ATTR_STRING, value: activation},
+  ];
+}
+
+/** TensorFlow has no inputs and outputs that are optional: they are lists, of one or none. */
+function optional(tensor: TensorInfo | undefined): TensorInfo[] {
+  return tensor === undefined ? [] : [tensor];
+}
+
+/** The length of such a list. */
+function count(
+  {binding}: TensorFlowBackend,
+  name: string,
+  tensor: TensorInfo | undefined,
+): OpAttr {
+  return {name, type: binding.TF_ATTR_INT, value: tensor === undefined ? 0 : 1};
+}

@@ -1,0 +1,265 @@
+// Batch normalization as ops of TensorFlow for the CPU: the kernels TRAINING, TRAINING_GRAD and
+// INFERENCE of @resbatchnorm/layer (src/kernels/kernel.ts), one op each, shortcut and activation
+// included.
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "passes.h"
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+
+namespace resbatchnorm {
+namespace {
+
+using tensorflow::OpInputList;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::OpOutputList;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::errors::InvalidArgument;
+using tensorflow::shape_inference::UnknownShape;
+
+// Lists of one tensor or none stand for inputs and outputs that are optional.
+#define NORM_ATTRS                                           \
+  Attr("axis: int >= 0")                                     \
+      .Attr("epsilon: float")                                \
+      .Attr("activation: {'linear', 'relu', 'relu6'}")
+
+REGISTER_OP("ResBatchNormTraining")
+    .Input("x: float")
+    .Input("gamma: float")
+    .Input("beta: float")
+    .Input("shortcut: shortcuts * float")
+    .Output("y: float")
+    .Output("mean: float")
+    .Output("variance: float")
+    .Attr("shortcuts: int >= 0")
+    .NORM_ATTRS.SetShapeFn(UnknownShape);
+
+REGISTER_OP("ResBatchNormTrainingGrad")
+    .Input("dy: float")
+    .Input("x: float")
+    .Input("gamma: float")
+    .Input("mean: float")
+    .Input("variance: float")
+    .Input("y: ys * float")
+    .Output("dx: float")
+    .Output("dgamma: float")
+    .Output("dbeta: float")
+    .Output("dshortcut: shortcuts * float")
+    .Attr("ys: int >= 0")
+    .Attr("shortcuts: int >= 0")
+    .NORM_ATTRS.SetShapeFn(UnknownShape);
+
+REGISTER_OP("ResBatchNormInference")
+    .Input("x: float")
+    .Input("gamma: float")
+    .Input("beta: float")
+    .Input("mean: float")
+    .Input("variance: float")
+    .Input("shortcut: shortcuts * float")
+    .Output("y: float")
+    .Attr("shortcuts: int >= 0")
+    .NORM_ATTRS.SetShapeFn(UnknownShape);
+
+const float* Data(const Tensor& tensor) { return tensor.flat<float>().data(); }
+float* Data(Tensor* tensor) { return tensor->flat<float>().data(); }
+
+// What the three kernels have in common.
+class NormKernel : public OpKernel {
+ public:
+  explicit NormKernel(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("axis", &axis_));
+    OP_REQUIRES_OK(context, context->GetAttr("epsilon", &epsilon_));
+    std::string activation;
+    OP_REQUIRES_OK(context, context->GetAttr("activation", &activation));
+    const float infinity = std::numeric_limits<float>::infinity();
+    bounds_ = {activation == "linear" ? -infinity : 0, activation == "relu6" ? 6 : infinity};
+  }
+
+ protected:
+  // An empty view, with an error in the context, if the shapes do not fit.
+  ChannelView View(OpKernelContext* context, const Tensor& x,
+                   std::initializer_list<const Tensor*> of_shape_of_x,
+                   std::initializer_list<const Tensor*> per_channel) const {
+    ChannelView view{1, 0, 1};
+    if (axis_ >= x.dims()) {
+      context->CtxFailure(InvalidArgument("axis must be less than the rank of x. Received: axis ",
+                                          axis_, ", x of shape ", x.shape().DebugString()));
+      return view;
+    }
+    const auto fits = [&](const Tensor* tensor, const TensorShape& shape) {
+      if (tensor->shape() == shape) return true;
+      context->CtxFailure(InvalidArgument("an input must be of shape ", shape.DebugString(),
+                                          ". Received: ", tensor->shape().DebugString()));
+      return false;
+    };
+    for (const Tensor* tensor : of_shape_of_x) {
+      if (!fits(tensor, x.shape())) return view;
+    }
+    for (const Tensor* tensor : per_channel) {
+      if (!fits(tensor, TensorShape({x.dim_size(axis_)}))) return view;
+    }
+    view.channels = x.dim_size(axis_);
+    for (int i = 0; i < x.dims(); ++i) {
+      if (i < axis_) view.outer *= x.dim_size(i);
+      if (i > axis_) view.inner *= x.dim_size(i);
+    }
+    return view;
+  }
+
+  static Passes PassesOver(OpKernelContext* context, const ChannelView& view) {
+    return Passes(view, context->device()->tensorflow_cpu_worker_threads()->workers);
+  }
+
+  double Rsqrt(double variance) const { return 1 / std::sqrt(variance + epsilon_); }
+
+  // gamma·(x − mean)/√(variance + epsilon) + beta as a·(x − shift) + b in float32, where b makes
+  // up for what the mean loses in rounding.
+  template <typename Statistics>
+  Affine Normalization(int64_t channels, const float* gamma, const float* beta,
+                       const Statistics& mean, const Statistics& variance) const {
+    Affine affine(channels);
+    for (int64_t c = 0; c < channels; ++c) {
+      const double a = gamma[c] * Rsqrt(variance[c]);
+      affine.shift[c] = mean[c];
+      affine.a[c] = a;
+      affine.b[c] = beta[c] + a * (static_cast<double>(affine.shift[c]) - mean[c]);
+    }
+    return affine;
+  }
+
+  int64_t axis_;
+  float epsilon_;
+  Bounds bounds_;
+};
+
+const Tensor* First(const OpInputList& list) { return list.size() > 0 ? &list[0] : nullptr; }
+
+class TrainingKernel : public NormKernel {
+ public:
+  using NormKernel::NormKernel;
+  void Compute(OpKernelContext* context) override {
+    const Tensor& x = context->input(0);
+    const Tensor& gamma = context->input(1);
+    const Tensor& beta = context->input(2);
+    OpInputList shortcuts;
+    OP_REQUIRES_OK(context, context->input_list("shortcut", &shortcuts));
+    const Tensor* shortcut = First(shortcuts);
+    const ChannelView view =
+        View(context, x, {shortcut ? shortcut : &x}, {&gamma, &beta});
+    Tensor *y, *mean, *variance;
+    OP_REQUIRES_OK(context, context->status());
+    OP_REQUIRES_OK(context, context->allocate_output(0, x.shape(), &y));
+    OP_REQUIRES_OK(context, context->allocate_output(1, gamma.shape(), &mean));
+    OP_REQUIRES_OK(context, context->allocate_output(2, gamma.shape(), &variance));
+    if (x.NumElements() == 0) return;
+
+    const Passes passes = PassesOver(context, view);
+    Sums means, variances;
+    passes.Moments(Data(x), &means, &variances);
+    std::copy(means.begin(), means.end(), Data(mean));
+    std::copy(variances.begin(), variances.end(), Data(variance));
+    passes.Normalize(Data(x), shortcut ? Data(*shortcut) : nullptr,
+                     Normalization(view.channels, Data(gamma), Data(beta), means, variances),
+                     bounds_, Data(y));
+  }
+};
+
+class InferenceKernel : public NormKernel {
+ public:
+  using NormKernel::NormKernel;
+  void Compute(OpKernelContext* context) override {
+    const Tensor& x = context->input(0);
+    const Tensor& gamma = context->input(1);
+    const Tensor& beta = context->input(2);
+    const Tensor& mean = context->input(3);
+    const Tensor& variance = context->input(4);
+    OpInputList shortcuts;
+    OP_REQUIRES_OK(context, context->input_list("shortcut", &shortcuts));
+    const Tensor* shortcut = First(shortcuts);
+    const ChannelView view = View(context, x, {shortcut ? shortcut : &x},
+                                  {&gamma, &beta, &mean, &variance});
+    Tensor* y;
+    OP_REQUIRES_OK(context, context->status());
+    OP_REQUIRES_OK(context, context->allocate_output(0, x.shape(), &y));
+    if (x.NumElements() == 0) return;
+    PassesOver(context, view)
+        .Normalize(Data(x), shortcut ? Data(*shortcut) : nullptr,
+                   Normalization(view.channels, Data(gamma), Data(beta), Data(mean),
+                                 Data(variance)),
+                   bounds_, Data(y));
+  }
+};
+
+// With r = 1/√(variance + epsilon) and n values a channel
+//
+//     dbeta  = Σ dz
+//     dgamma = r·Σ dz·(x − mean)
+//     dx     = gamma·r·(dz − dbeta/n − (x − mean)·r·dgamma/n)
+class TrainingGradKernel : public NormKernel {
+ public:
+  using NormKernel::NormKernel;
+  void Compute(OpKernelContext* context) override {
+    const Tensor& dy = context->input(0);
+    const Tensor& x = context->input(1);
+    const Tensor& gamma = context->input(2);
+    const Tensor& mean = context->input(3);
+    const Tensor& variance = context->input(4);
+    OpInputList ys;
+    OP_REQUIRES_OK(context, context->input_list("y", &ys));
+    const Tensor* y = First(ys);
+    const ChannelView view =
+        View(context, x, {&dy, y ? y : &x}, {&gamma, &mean, &variance});
+    OpOutputList dshortcuts;
+    Tensor *dx, *dgamma, *dbeta, *dshortcut = nullptr;
+    OP_REQUIRES_OK(context, context->status());
+    OP_REQUIRES_OK(context, context->allocate_output(0, x.shape(), &dx));
+    OP_REQUIRES_OK(context, context->allocate_output(1, gamma.shape(), &dgamma));
+    OP_REQUIRES_OK(context, context->allocate_output(2, gamma.shape(), &dbeta));
+    OP_REQUIRES_OK(context, context->output_list("dshortcut", &dshortcuts));
+    if (dshortcuts.size() > 0) {
+      OP_REQUIRES_OK(context, dshortcuts.allocate(0, x.shape(), &dshortcut));
+    }
+    if (x.NumElements() == 0) return;
+
+    const Passes passes = PassesOver(context, view);
+    const Upstream upstream{Data(dy), y ? Data(*y) : nullptr, bounds_};
+    Sums sum_dz, sum_x, sum_dz_x;
+    passes.GradSums(upstream, Data(x), Data(mean), &sum_dz, &sum_x, &sum_dz_x);
+    const double n = view.count();
+    Affine affine(view.channels);
+    std::vector<float> dz_scale(view.channels);
+    for (int64_t c = 0; c < view.channels; ++c) {
+      const double r = Rsqrt(Data(variance)[c]);
+      // The mean came as float32; what it is off by is the mean of x less it.
+      const double residual = sum_x[c] / n;
+      const double of_gamma = r * (sum_dz_x[c] - residual * sum_dz[c]);
+      const double scale = Data(gamma)[c] * r;
+      const double a = -scale * r * of_gamma / n;
+      dz_scale[c] = scale;
+      affine.shift[c] = Data(mean)[c];
+      affine.a[c] = a;
+      affine.b[c] = -scale * sum_dz[c] / n - a * residual;
+      Data(dgamma)[c] = of_gamma;
+      Data(dbeta)[c] = sum_dz[c];
+    }
+    passes.InputGrad(upstream, Data(x), dz_scale, affine, Data(dx),
+                     dshortcut ? Data(dshortcut) : nullptr);
+  }
+};
+
+REGISTER_KERNEL_BUILDER(Name("ResBatchNormTraining").Device(tensorflow::DEVICE_CPU),
+                        TrainingKernel);
+REGISTER_KERNEL_BUILDER(Name("ResBatchNormTrainingGrad").Device(tensorflow::DEVICE_CPU),
+                        TrainingGradKernel);
+REGISTER_KERNEL_BUILDER(Name("ResBatchNormInference").Device(tensorflow::DEVICE_CPU),
+                        InferenceKernel);
+
+}  // namespace
+}  // namespace resbatchnorm

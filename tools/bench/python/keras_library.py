@@ -23,6 +23,7 @@ def open_library(device):
     if device == "gpu" and not gpus:
         raise ImportError("its TensorFlow finds no GPU")
     return {
+        **one_dnn(),
         "device": {
             "kind": device,
             "name": "GPU of TensorFlow" if gpus else "processor",
@@ -30,6 +31,16 @@ def open_library(device):
         "versions": {"Keras": keras.__version__, "TensorFlow": tf.__version__},
         "notes": [],
     }
+
+
+def one_dnn():
+    """What TensorFlow made of TF_ENABLE_ONEDNN_OPTS, if this version tells."""
+    try:
+        from tensorflow.python.util import _pywrap_util_port
+
+        return {"usesOneDnn": _pywrap_util_port.IsMklEnabled()}
+    except (ImportError, AttributeError):
+        return {}
 
 
 def make_norm(shape, direction):

@@ -26,7 +26,11 @@ def open_library(kind):
     else:
         name = "processor"
         torch.set_num_threads(int(os.environ["TF_NUM_INTRAOP_THREADS"]))
+        if os.environ["TF_ENABLE_ONEDNN_OPTS"] in ("0", "false"):
+            torch.backends.mkldnn.set_flags(False)
     return {
+        "usesOneDnn": torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.enabled,
         "device": {"kind": kind, "name": name},
         "versions": {"PyTorch": torch.__version__},
         "notes": [],

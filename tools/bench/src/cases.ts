@@ -1,4 +1,4 @@
-/** What is measured: the batches of a norm, the networks, and how both are called. */
+/** What is measured: the batches of a norm, the calls, and the networks. */
 
 /** Channels last, as TensorFlow.js has them: what the layers of a ResNet-20, of a
  * ResNet-50 and of a dense network give a norm. */
@@ -27,12 +27,22 @@ export function isSameShape(a: readonly number[], b: readonly number[]): boolean
 export const directions = ['forward', 'forward + backward'] as const;
 export type Direction = (typeof directions)[number];
 
+/** So small that a call takes what is around the kernels, and they hardly anything. */
+export const smallShape: readonly number[] = [2, 4, 4, 8];
+
+/** How a layer is called: in training mode forward and backward, in inference mode forward. */
+export const phases = ['training', 'inference'] as const;
+export type Phase = (typeof phases)[number];
+
+/** That images are sorted into. */
+export const numClasses = 10;
+
 /** One of networks.ts, by its name. */
 export type NetworkName = 'ResNet-8' | 'ResNet-20' | 'ResNet-50 style';
 
-/** How an image network is trained. */
-export interface Network {
-  name: NetworkName;
+/** An image network, and the batch that it is called with. */
+export interface Network<Name = NetworkName> {
+  name: Name;
   /** Height, width, channels. */
   imageShape: [number, number, number];
   batchSize: number;
@@ -58,7 +68,21 @@ export const resNet50: Network = {
   batchSize: 8,
 };
 
+/** The one of mobile_net.ts. */
+export type InferenceNetwork = Network<'MobileNet style'>;
+
+/** Small images, as for a network so narrow. */
+export const inferenceNetworks: readonly InferenceNetwork[] = [1, 16].map(batchSize => ({
+  name: 'MobileNet style',
+  imageShape: [96, 96, 3],
+  batchSize,
+}));
+
 /** ResNet-20, 64 of 32×32×3 */
-export function networkTitle({name, batchSize, imageShape}: Network): string {
+export function networkTitle({
+  name,
+  batchSize,
+  imageShape,
+}: Network<NetworkName | InferenceNetwork['name']>): string {
   return `${name}, ${batchSize} of ${imageShape.join('×')}`;
 }

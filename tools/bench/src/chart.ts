@@ -27,7 +27,8 @@ export async function chartOf({
 }: Pick<Report, 'backends'>): Promise<string | undefined> {
   const panels = [
     ...backends.flatMap(report => report.steps.map(times => stepPanel(report, times))),
-    ...normPanel(backends),
+    ...normPanels(backends),
+    ...inferencePanels(backends),
   ];
   if (panels.length === 0) return undefined;
   const spec = {
@@ -72,8 +73,7 @@ function stepPanel({backend}: BackendReport, {network, samples}: StepTimes) {
   };
 }
 
-/** One panel of all backends, or none. */
-function normPanel(backends: readonly BackendReport[]) {
+function normPanels(backends: readonly BackendReport[]) {
   const values = backends.flatMap(({backend, norms}) =>
     norms
       .filter(({direction}) => direction === 'forward + backward')
@@ -85,11 +85,50 @@ function normPanel(backends: readonly BackendReport[]) {
         isOurs: true,
       })),
   );
+  return panelsByBackend('Batch normalization, forward and backward', values, {
+    title:
+      'times faster than tf.layers.batchNormalization (logarithmic; longer is better)',
+    scale: {type: 'log', nice: true},
+    from: 1,
+    ticks: [1, 2, 5, 10, 20, 50, 100, 200],
+  });
+}
+
+/** What a prediction takes, as a part of what it takes with the built-in. */
+function inferencePanels(backends: readonly BackendReport[]) {
+  const rows = {
+    'ours / builtIn': 'norm and ReLU',
+    'ours with activation / builtIn': 'ReLU in the norm',
+  };
+  const values = backends.flatMap(({backend, inference}) =>
+    inference.flatMap(({network, ratios}) =>
+      Object.entries(rows).map(([ratio, what]) => ({
+        backend,
+        name: `batch ${network.batchSize}, ${what}`,
+        value: ratios[ratio],
+        label: label(ratios[ratio]),
+        isOurs: true,
+      })),
+    ),
+  );
+  return panelsByBackend('Inference of a MobileNet with ResBatchNorm', values, {
+    title: 'time / that with tf.layers.batchNormalization (shorter is better)',
+    scale: {zero: true},
+    from: 0,
+  });
+}
+
+/** One panel with a part for each backend, or none. */
+function panelsByBackend(
+  title: string,
+  values: readonly (Bar & {backend: string})[],
+  axis: BarAxis,
+) {
   if (values.length === 0) return [];
   const order = [...new Set(values.map(({backend}) => backend))];
   return [
     {
-      title: 'Batch normalization, forward and backward',
+      title,
       data: {values},
       facet: {
         row: {
@@ -100,13 +139,7 @@ function normPanel(backends: readonly BackendReport[]) {
         },
       },
       spacing: 10,
-      spec: bars(undefined, {
-        title:
-          'times faster than tf.layers.batchNormalization (logarithmic; longer is better)',
-        scale: {type: 'log', nice: true},
-        from: 1,
-        ticks: [1, 2, 5, 10, 20, 50, 100, 200],
-      }),
+      spec: bars(undefined, axis),
     },
   ];
 }
@@ -118,10 +151,15 @@ interface Bar {
   isOurs: boolean;
 }
 
-function bars(
-  values: Bar[] | undefined,
-  axis: {title: string; scale: object; from: number; ticks?: number[]},
-) {
+interface BarAxis {
+  title: string;
+  scale: object;
+  /** Where bars begin. */
+  from: number;
+  ticks?: number[];
+}
+
+function bars(values: Bar[] | undefined, axis: BarAxis) {
   const x = {
     field: 'value',
     type: 'quantitative',

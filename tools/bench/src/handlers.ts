@@ -3,6 +3,8 @@ import type {Device} from '@resbatchnorm/tools-common/device';
 
 import type {Network} from './cases.js';
 import {type PreparedTask, prepareCopy, time} from './contender.js';
+import {prepareDispatch} from './dispatch.js';
+import {prepareInference} from './inference.js';
 import {measureAccuracy, prepareNorm} from './norms.js';
 import type {
   CallbackSamples,
@@ -33,6 +35,10 @@ export function makeHandlers({open, networks}: Place): Handlers {
     switch (wanted.kind) {
       case 'norm':
         return prepareNorm(wanted.shape, wanted.direction);
+      case 'dispatch':
+        return prepareDispatch(wanted.phase);
+      case 'inference':
+        return prepareInference(wanted.network);
       case 'copy':
         return prepareCopy(wanted.values, device);
       case 'step':

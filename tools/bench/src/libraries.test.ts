@@ -1,6 +1,6 @@
 import {AbsentError} from '@resbatchnorm/tools-common/device';
 
-import {openLibrary} from './libraries.js';
+import {Libraries, openLibrary} from './libraries.js';
 import type {Channel} from './requests.js';
 
 /** Channels by Python: those that open, and those that tell why not. */
@@ -40,4 +40,22 @@ it('says of each why it has not, and how to get the library', async () => {
       '(`pip install torch`), or name a Python that has it with --python.',
   );
   expect(closed).toEqual(['a', 'b']);
+});
+
+it('tells whether oneDNN was on in those that can do without it', async () => {
+  const uses = {Keras: true, PyTorch: undefined};
+  const libraries = new Libraries(['a'], async library => ({
+    library,
+    opened: {
+      device: {kind: 'cpu', name: ''},
+      versions: {},
+      notes: [],
+      usesOneDnn: uses[library],
+    },
+    ask: async () => ({}) as never,
+    close: async () => {},
+  }));
+  expect(await libraries.usesOneDnn()).toEqual({});
+  await libraries.on('cpu');
+  expect(await libraries.usesOneDnn()).toEqual({Keras: true});
 });

@@ -69,6 +69,14 @@ export class Libraries {
     return Object.fromEntries(versions.flat());
   }
 
+  /** Of those that can do without it. */
+  async usesOneDnn(): Promise<Record<string, boolean>> {
+    const uses = (await this.all()).flatMap(({library, opened: {usesOneDnn}}) =>
+      usesOneDnn === undefined ? [] : [[library, usesOneDnn] as const],
+    );
+    return Object.fromEntries(uses);
+  }
+
   async close(): Promise<void> {
     for (const library of await this.all()) await library.close();
   }

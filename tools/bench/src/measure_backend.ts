@@ -4,8 +4,11 @@ import {AbsentError} from '@resbatchnorm/tools-common/device';
 import {openNodeChannel, openPageChannel} from './channels.js';
 import type {Libraries} from './libraries.js';
 import {
+  isWithLibraries,
   measureAccuracy,
   measureCallbacks,
+  measureDispatch,
+  measureInference,
   measureMemory,
   type Measurement,
   measureNorms,
@@ -35,19 +38,23 @@ export async function measureBackend(
     notes: [],
     failures: [],
     norms: [],
+    dispatch: [],
+    inference: [],
     steps: [],
     accuracy: [],
   };
   const {only, shape} = run.options;
   const includes = (...parts: PartName[]) => parts.some(part => only.includes(part));
   try {
-    if (includes('norm', 'accuracy')) {
+    if (includes('norm', 'accuracy', 'dispatch', 'inference')) {
       await measureIn(run, report, {forNetworks: false}, async measurement => {
         if (includes('norm')) await measureNorms(measurement, shape);
         if (includes('accuracy')) await measureAccuracy(measurement, shape);
+        if (includes('dispatch')) await measureDispatch(measurement);
+        if (includes('inference')) await measureInference(measurement);
       });
     }
-    // A process of its own: on wasm, whole networks take kernels that change others' times.
+    // A process of its own: on wasm, training takes kernels that change others' times.
     if (includes('step', 'memory', 'callbacks')) {
       await measureIn(run, report, {forNetworks: true}, async measurement => {
         const why = whyNoNetworks(backend, report.device!);
@@ -83,16 +90,16 @@ async function measureIn(
   onStage(`${backend}: starting`);
   const channel = await openChannel(backend);
   try {
-    const {device, versions, notes} = await channel.ask('open', {backend, forNetworks});
-    Object.assign(report, {
-      device,
-      versions,
-      notes: [...new Set([...report.notes, ...notes])],
-    });
+    const opened = await channel.ask('open', {backend, forNetworks});
+    const {device, notes} = opened;
+    Object.assign(report, opened, {notes: [...new Set([...report.notes, ...notes])]});
     await measure({
       channel,
       // A GPU made of software is compared with nothing: it would be no comparison.
-      libraries: device.kind === 'software gpu' ? [] : await libraries.on(device.kind),
+      libraries:
+        device.kind === 'software gpu' || !isWithLibraries(options.only)
+          ? []
+          : await libraries.on(device.kind),
       report,
       quick: options.quick,
       onStage,

@@ -1,4 +1,4 @@
-import {checkParameters, whyNoNetworks} from './measure_parts.js';
+import {checkParameters, isWithLibraries, whyNoNetworks} from './measure_parts.js';
 
 it('accepts models of the same parameters, apart from those without a norm', () => {
   const parameters = {ours: 9, builtIn: 9, keras: 9, none: 7, 'keras without norm': 7};
@@ -19,4 +19,10 @@ it('leaves networks out where a step would take minutes, and says so', () => {
   expect(whyNoNetworks('webgpu', software)).toMatch(/minutes on SwiftShader/);
   expect(whyNoNetworks('wasm', cpu)).toBeUndefined();
   expect(whyNoNetworks('webgpu', {kind: 'gpu', name: 'a GPU'})).toBeUndefined();
+});
+
+it('starts other libraries only for what they are measured by', () => {
+  expect(isWithLibraries(['dispatch', 'inference', 'accuracy', 'memory'])).toBe(false);
+  expect(isWithLibraries(['dispatch', 'norm'])).toBe(true);
+  expect(isWithLibraries(['step'])).toBe(true);
 });

@@ -1,8 +1,18 @@
-/** The parts of a measurement: the norm alone and whole networks, each on one backend. */
+/** The parts of a measurement, each on one backend. */
 import type {Device} from '@resbatchnorm/tools-common/device';
 
-import {directions, resNet20, resNet50, resNet8, shapeName} from './cases.js';
+import {
+  directions,
+  inferenceNetworks,
+  networkTitle,
+  phases,
+  resNet20,
+  resNet50,
+  resNet8,
+  shapeName,
+} from './cases.js';
 import type {OpenLibrary} from './libraries.js';
+import type {PartName} from './options.js';
 import {
   type BackendReport,
   callbackRatios,
@@ -10,6 +20,7 @@ import {
   leastMs,
   normRatios,
   peakRatios,
+  ratiosTo,
   type Samples,
   toOurs,
 } from './report.js';
@@ -45,7 +56,15 @@ interface Timed {
   parameters: Record<string, number>;
 }
 
-/** Times the contenders of the backend and, if it is so wished, of the other libraries. */
+/** The tasks that other libraries have, too. */
+const tasksOfLibraries: readonly Task['kind'][] = ['norm', 'step'];
+
+/** Whether any of the parts compares with other libraries: they take a while to start. */
+export function isWithLibraries(parts: readonly PartName[]): boolean {
+  return parts.some(part => (tasksOfLibraries as readonly string[]).includes(part));
+}
+
+/** Times the contenders of the backend and, where they have the task, of other libraries. */
 async function timeTask(
   {channel, libraries}: Measurement,
   task: Task,
@@ -53,7 +72,8 @@ async function timeTask(
 ): Promise<Timed> {
   const contenders: TimedContender[] = [];
   const parameters: Record<string, number> = {};
-  for (const side of task.kind === 'copy' ? [channel] : [channel, ...libraries]) {
+  const others = tasksOfLibraries.includes(task.kind) ? libraries : [];
+  for (const side of [channel, ...others]) {
     const prepared: Prepared = await side.ask('prepare', task);
     Object.assign(parameters, prepared.parameters);
     for (const name of prepared.contenders) {
@@ -118,15 +138,58 @@ export async function measureAccuracy(
   }
 }
 
+const dispatchPace: Pace = {
+  rounds: 30,
+  fewestRounds: 10,
+  budgetMs: 10_000,
+  repetitionMs: 50,
+};
+
+export async function measureDispatch(measurement: Measurement): Promise<void> {
+  const {report, quick} = measurement;
+  const pace = quick ? quickNormPace : dispatchPace;
+  for (const phase of phases) {
+    await attempt(measurement, `small calls, ${phase}`, async () => {
+      const {samples} = await timeTask(measurement, {kind: 'dispatch', phase}, pace);
+      const ratios = {
+        ...ratiosTo('multiplication', samples),
+        ...ratiosTo('builtIn', samples),
+      };
+      report.dispatch.push({phase, samples, ratios});
+    });
+  }
+}
+
+const inferencePace: Pace = {
+  rounds: 25,
+  fewestRounds: 5,
+  budgetMs: 20_000,
+  repetitionMs: 30,
+};
+
+export async function measureInference(measurement: Measurement): Promise<void> {
+  const {report, quick} = measurement;
+  const pace = quick ? quickNormPace : inferencePace;
+  for (const network of inferenceNetworks) {
+    await attempt(measurement, `inference of ${networkTitle(network)}`, async () => {
+      const task = {kind: 'inference', network} as const;
+      const {samples, parameters} = await timeTask(measurement, task, pace);
+      checkParameters(parameters);
+      const ratios = ratiosTo('builtIn', samples);
+      report.inference.push({network, samples, parameters, ratios});
+    });
+  }
+}
+
 const stepPace: Pace = {rounds: 15, fewestRounds: 3, budgetMs: 60_000, repetitionMs: 1};
 
-/** Undefined if they are. */
+/** Why no whole networks are trained; undefined if they are. */
 export function whyNoNetworks(backend: BackendName, device: Device): string | undefined {
-  const takesMinutes = 'whole networks are left out: a step would take minutes';
+  const takesMinutes = 'no whole networks are trained: a step would take minutes';
   if (backend === 'cpu') return takesMinutes;
   if (device.kind === 'software gpu') return `${takesMinutes} on ${device.name}`;
-  // The pages hold the norms alone.
-  if (backend.startsWith('chromium')) return 'whole networks are measured in Node alone';
+  // The pages hold no trainer.
+  if (backend.startsWith('chromium')) return 'whole networks are trained in Node alone';
   return undefined;
 }
 

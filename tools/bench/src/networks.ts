@@ -10,9 +10,8 @@ import {
 } from '@resbatchnorm/resnet';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import type {Network} from './cases.js';
+import {type Network, numClasses} from './cases.js';
 
-export const numClasses = 10;
 const seed = 1;
 
 /** Not compiled. */

@@ -7,7 +7,7 @@ it('measures everything by default', () => {
   expect(parse('')).toEqual({
     backend: backendNames,
     shape: normShapes,
-    only: ['norm', 'accuracy', 'step', 'memory', 'callbacks'],
+    only: ['norm', 'accuracy', 'dispatch', 'inference', 'step', 'memory', 'callbacks'],
     quick: false,
     out: 'out/bench',
     json: false,
@@ -32,10 +32,10 @@ it('takes every option, some of them several times', () => {
   });
 });
 
-it('takes fewer shapes and no whole networks with --quick', () => {
+it('takes fewer shapes and trains no whole networks with --quick', () => {
   expect(parse('--quick')).toMatchObject({
     shape: quickShapes,
-    only: ['norm', 'accuracy'],
+    only: ['norm', 'accuracy', 'dispatch', 'inference'],
   });
   expect(parse('--quick --shape 2x3')).toMatchObject({shape: [[2, 3]]});
   expect(parse('--quick --only norm step')).toMatchObject({only: ['norm']});

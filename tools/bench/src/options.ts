@@ -17,7 +17,15 @@ export const backendNames: readonly BackendName[] = [
   'chromium-webgpu',
 ];
 
-export const partNames = ['norm', 'accuracy', 'step', 'memory', 'callbacks'] as const;
+export const partNames = [
+  'norm',
+  'accuracy',
+  'dispatch',
+  'inference',
+  'step',
+  'memory',
+  'callbacks',
+] as const;
 export type PartName = (typeof partNames)[number];
 
 export interface Options {
@@ -31,7 +39,8 @@ export interface Options {
   json: boolean;
 }
 
-const networkParts: readonly PartName[] = ['step', 'memory', 'callbacks'];
+/** Those that train whole networks. */
+const trainingParts: readonly PartName[] = ['step', 'memory', 'callbacks'];
 
 function shape(text: string): number[] {
   const sizes = text
@@ -70,7 +79,11 @@ function makeCommand(): Command {
         partNames,
       ),
     )
-    .option('--quick', 'few repetitions, two shapes, no whole networks', false)
+    .option(
+      '--quick',
+      'few repetitions, two shapes, no training of whole networks',
+      false,
+    )
     .option(
       '--python <path...>',
       'one or more that have keras or torch (default: the one of `resbatchnorm-native setup`, ' +
@@ -92,7 +105,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   const given = parse<Given>(makeCommand(), args);
   if (!given) return undefined;
   const parts = given.only ?? partNames;
-  const only = parts.filter(part => !given.quick || !networkParts.includes(part));
+  const only = parts.filter(part => !given.quick || !trainingParts.includes(part));
   if (only.length === 0) {
     throw new UsageError(`--quick trains no whole networks: --only ${parts.join(' ')}`);
   }

@@ -6,6 +6,7 @@ import {
   leastMs,
   normRatios,
   peakRatios,
+  ratiosTo,
   toOurs,
 } from './report.js';
 
@@ -17,6 +18,10 @@ const samples = {
 
 it('compares medians with ours', () => {
   expect(toOurs(samples)).toEqual({'builtIn / ours': 10, 'keras / ours': 0.5});
+});
+
+it('compares medians with any of them', () => {
+  expect(ratiosTo('keras', samples)).toEqual({'ours / keras': 2, 'builtIn / keras': 20});
 });
 
 it('has none without ours', () => {

@@ -2,7 +2,7 @@
 import type {Device} from '@resbatchnorm/tools-common/device';
 import type {Sample} from '@resbatchnorm/tools-common/report';
 
-import type {Direction, Network} from './cases.js';
+import type {Direction, InferenceNetwork, Network, Phase} from './cases.js';
 import type {BackendName, CallbackSamples, Errors, Peak} from './requests.js';
 
 /** Times in milliseconds, by contender. */
@@ -22,6 +22,20 @@ export interface NormTimes {
 
 export interface StepTimes {
   network: Network;
+  samples: Samples;
+  /** Weights of each contender. */
+  parameters: Record<string, number>;
+  ratios: Ratios;
+}
+
+export interface DispatchTimes {
+  phase: Phase;
+  samples: Samples;
+  ratios: Ratios;
+}
+
+export interface InferenceTimes {
+  network: InferenceNetwork;
   samples: Samples;
   /** Weights of each contender. */
   parameters: Record<string, number>;
@@ -59,6 +73,8 @@ export interface BackendReport {
   backend: BackendName;
   device?: Device;
   versions: Record<string, string>;
+  /** Whether oneDNN was on; absent where there is none. */
+  usesOneDnn?: boolean;
   /** Why nothing was measured; one line. */
   absent?: string;
   /** What must be known to read the numbers; what was left out, and why. */
@@ -67,6 +83,8 @@ export interface BackendReport {
   failures: string[];
   copy?: Copy;
   norms: NormTimes[];
+  dispatch: DispatchTimes[];
+  inference: InferenceTimes[];
   steps: StepTimes[];
   accuracy: Accuracy[];
   memory?: Memory;
@@ -86,6 +104,8 @@ export interface Report {
   date: string;
   machine: Record<string, string | number>;
   versions: Record<string, string>;
+  /** Whether oneDNN was on in other libraries that can do without it. */
+  usesOneDnn: Record<string, boolean>;
   options: object;
   backends: BackendReport[];
   /** What other libraries were left out, and why. */
@@ -121,13 +141,18 @@ export function leastMs(
 
 /** How many times as long as ResBatchNorm each of the others takes: `builtIn / ours`, … */
 export function toOurs(samples: Samples): Ratios {
-  const {ours, ...others} = samples;
-  return ours ? ratiosTo(ours.median, others) : {};
+  return ratiosTo('ours', samples);
 }
 
-function ratiosTo(ours: number, others: Samples): Ratios {
+/** How many times as long as one of them, if it is there, each of the others takes. */
+export function ratiosTo(name: string, samples: Samples): Ratios {
+  const {[name]: reference, ...others} = samples;
+  if (!reference) return {};
   return Object.fromEntries(
-    Object.entries(others).map(([name, {median}]) => [`${name} / ours`, median / ours]),
+    Object.entries(others).map(([other, {median}]) => [
+      `${other} / ${name}`,
+      median / reference.median,
+    ]),
   );
 }
 
@@ -145,6 +170,11 @@ export function peakRatios(peaks: Record<string, Peak>): Ratios {
     'ours / builtIn, numBytes': ours.numBytes / builtIn.numBytes,
     'ours / builtIn, bufferBytes': ours.bufferBytes / builtIn.bufferBytes,
   };
+}
+
+/** Three significant digits, and all those before the point: 1234, 12.3, 0.0123. */
+export function threeDigits(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
 /** Which part of a step each callback adds to it, when nothing is due. */

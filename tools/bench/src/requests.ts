@@ -7,7 +7,7 @@ import type {BackendName as NodeBackendName} from '@resbatchnorm/tools-common/ba
 import {AbsentError, type Device} from '@resbatchnorm/tools-common/device';
 import type {Sample} from '@resbatchnorm/tools-common/report';
 
-import type {Direction, Network} from './cases.js';
+import type {Direction, InferenceNetwork, Network, Phase} from './cases.js';
 
 /** Where ResBatchNorm is measured. */
 export type BackendName = NodeBackendName | 'chromium-webgl' | 'chromium-webgpu';
@@ -15,7 +15,10 @@ export type BackendName = NodeBackendName | 'chromium-webgl' | 'chromium-webgpu'
 export type Task =
   | {kind: 'norm'; shape: readonly number[]; direction: Direction}
   | {kind: 'step'; network: Network}
-  /** Of float32 values, on the device. Not in Python. */
+  // Those below are not for Python.
+  | {kind: 'dispatch'; phase: Phase}
+  | {kind: 'inference'; network: InferenceNetwork}
+  /** Of float32 values, on the device. */
   | {kind: 'copy'; values: number};
 
 export interface Prepared {
@@ -27,6 +30,8 @@ export interface Prepared {
 export interface Opened {
   device: Device;
   versions: Record<string, string>;
+  /** Whether oneDNN computes the convolutions and the norms; absent where there is none. */
+  usesOneDnn?: boolean;
   /** What of it must be known to read the numbers. */
   notes: string[];
 }

@@ -20,7 +20,7 @@ export async function run(options: Options): Promise<'done' | 'failed'> {
   const {out} = options;
   const files = {json: join(out, 'bench.json'), svg: join(out, 'bench.svg')};
   await checkWritable(out, {folder: out, files: Object.values(files)});
-  setThreads();
+  setEnvironment();
   const progress = new Progress(process.stderr);
   const report = await measure(options, stage => progress.show(stage));
   progress.clear();
@@ -55,6 +55,7 @@ async function measure(
     date,
     machine: describeMachine(),
     versions: {...versionsHere(), ...(await libraries.versions())},
+    usesOneDnn: await libraries.usesOneDnn(),
     options: {backend, shape, only, quick},
     backends,
     notes: libraries.notes,
@@ -62,10 +63,15 @@ async function measure(
   };
 }
 
-/** How many threads TensorFlow and PyTorch have, in all the processes that start here. */
-function setThreads(): void {
-  process.env.TF_NUM_INTRAOP_THREADS ??= String(availableParallelism());
-  process.env.TF_NUM_INTEROP_THREADS ??= process.env.TF_NUM_INTRAOP_THREADS;
+/**
+ * The same threads for TensorFlow and PyTorch in all the processes that start here, and oneDNN
+ * in all of them, unless the user has it off.
+ */
+function setEnvironment(): void {
+  const {env} = process;
+  env.TF_NUM_INTRAOP_THREADS ??= String(availableParallelism());
+  env.TF_NUM_INTEROP_THREADS ??= env.TF_NUM_INTRAOP_THREADS;
+  env.TF_ENABLE_ONEDNN_OPTS ??= '1';
 }
 
 /** What the numbers were measured on, and with. */

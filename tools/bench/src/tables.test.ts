@@ -10,6 +10,7 @@ const tensorflow: BackendReport = {
   backend: 'tensorflow',
   device: {kind: 'cpu', name: 'Some processor'},
   versions: {TensorFlow: '2.20.0'},
+  usesOneDnn: true,
   notes: ['2 threads'],
   failures: ['8×8, forward: it broke'],
   copy: {bytes: 8, sample: sampleOf([1]), gigabytesPerSecond: 12.345},
@@ -30,6 +31,39 @@ const tensorflow: BackendReport = {
         'keras / ours': 1.1,
         'pytorch / ours': 0.25,
         'ours / least': 3,
+      },
+    },
+  ],
+  dispatch: [
+    {
+      phase: 'training',
+      samples: {
+        ours: sampleOf([0.4]),
+        builtIn: sampleOf([5]),
+        multiplication: sampleOf([0.2]),
+      },
+      ratios: {'ours / builtIn': 0.08, 'ours / multiplication': 2},
+    },
+    {
+      phase: 'inference',
+      samples: {ours: sampleOf([0.04]), builtIn: sampleOf([0.05])},
+      ratios: {'ours / builtIn': 0.8},
+    },
+  ],
+  inference: [
+    {
+      network: {name: 'MobileNet style', imageShape: [96, 96, 3], batchSize: 16},
+      samples: {
+        ours: sampleOf([30]),
+        'ours with activation': sampleOf([20]),
+        builtIn: sampleOf([40]),
+        none: sampleOf([15]),
+      },
+      parameters: {},
+      ratios: {
+        'ours / builtIn': 0.75,
+        'ours with activation / builtIn': 0.5,
+        'none / builtIn': 0.375,
       },
     },
   ],
@@ -73,13 +107,15 @@ const absent: BackendReport = {
   notes: [],
   failures: [],
   norms: [],
+  dispatch: [],
+  inference: [],
   steps: [],
   accuracy: [],
 };
 
 /** The cells of each line. */
 function rowsOf(report: Partial<Report>): string[][] {
-  return reportTables({backends: [], notes: [], targets: [], ...report})
+  return reportTables({backends: [], notes: [], targets: [], usesOneDnn: {}, ...report})
     .split('\n')
     .map(line => line.split('│').map(cell => cell.trim()))
     .map(cells => (cells.length > 1 ? cells.slice(1, -1) : cells));
@@ -93,6 +129,29 @@ it('has a row for each shape and backend, below the direction', () => {
     ['tensorflow', '32×8×8×64', '0.512', '2', '3.9', '2', '', '', '1.5'],
     ['tensorflow', '32×8×8×64', '1', '1235', '1235', '4', '1.1', '0.25', '3'],
   ]);
+});
+
+it('has the small calls in microseconds, and a multiplication beside those in training', () => {
+  const rows = rowsOf({backends: [tensorflow, absent]});
+  const training = 'training, forward + backward';
+  expect(rows).toContainEqual([
+    'tensorflow',
+    training,
+    '400',
+    '5000',
+    '200',
+    '0.08',
+    '2',
+  ]);
+  expect(rows).toContainEqual(['tensorflow', 'inference', '40', '50', '', '0.8', '']);
+});
+
+it('has the predictions of networks', () => {
+  const rows = rowsOf({backends: [tensorflow, absent]});
+  const title = 'MobileNet style, 16 of 96×96×3';
+  expect(rows).toContainEqual(
+    ['tensorflow', title, '30', '20', '40', '15', '0.75', '0.5'], // one cell a contender
+  );
 });
 
 it('has the steps of networks, and their memory', () => {
@@ -131,9 +190,11 @@ it('tells of the device, of failures, and of what is left out, in a line each', 
   const lines = rowsOf({
     backends: [tensorflow, absent],
     notes: ['PyTorch is left out: …'],
+    usesOneDnn: {Keras: false},
   });
-  expect(lines.slice(-4).flat()).toEqual([
-    'tensorflow: Some processor, TensorFlow 2.20.0; copies at 12.3 GB/s; 2 threads',
+  expect(lines.slice(-5).flat()).toEqual([
+    'tensorflow: Some processor, TensorFlow 2.20.0; copies at 12.3 GB/s; oneDNN on; 2 threads',
+    'Keras: oneDNN off',
     'FAILED tensorflow: 8×8, forward: it broke',
     'chromium-webgl is left out: There is no chromium.',
     'PyTorch is left out: …',

@@ -1,28 +1,35 @@
 /** The report for people: tables of ratios, and what was left out. */
 import {makeTable} from '@resbatchnorm/tools-common/report';
 
-import {networkTitle, shapeName} from './cases.js';
-import type {
-  BackendReport,
-  CallbackTimes,
-  NormTimes,
-  Report,
-  StepTimes,
+import {networkTitle, shapeName, smallShape} from './cases.js';
+import {remarks} from './remarks.js';
+import {
+  type BackendReport,
+  type CallbackTimes,
+  type DispatchTimes,
+  type InferenceTimes,
+  type NormTimes,
+  type Report,
+  type StepTimes,
+  threeDigits,
 } from './report.js';
 
 export function reportTables(
-  report: Pick<Report, 'backends' | 'notes' | 'targets'>,
+  report: Pick<Report, 'backends' | 'notes' | 'targets' | 'usesOneDnn'>,
 ): string {
   const {backends, targets} = report;
   const sections = [
     backends.some(({norms}) => norms.length > 0) && normTable(backends),
+    backends.some(({dispatch}) => dispatch.length > 0) && dispatchTable(backends),
+    backends.some(({inference}) => inference.length > 0) && inferenceTable(backends),
     backends.some(({steps}) => steps.length > 0) && stepTable(backends),
     backends.some(({memory}) => memory) && memoryTable(backends),
     backends.some(({callbacks}) => callbacks) && callbackTable(backends),
     targets.length > 0 && targetTable(report),
     remarks(report).join('\n'),
   ];
-  return sections.filter(Boolean).join('\n\n');
+  const legend = 'Ours is ResBatchNorm, the built-in tf.layers.batchNormalization.';
+  return [legend, ...sections].filter(Boolean).join('\n\n');
 }
 
 function normTable(backends: readonly BackendReport[]): string {
@@ -30,7 +37,7 @@ function normTable(backends: readonly BackendReport[]): string {
     [
       'backend',
       'shape',
-      'ms',
+      'ours ms',
       'built-in ms',
       '× faster\nthan built-in',
       '× faster\nthan composed',
@@ -61,8 +68,8 @@ function normRow(
   return [
     backend,
     shapeName(shape),
-    milliseconds(samples.ours.median),
-    milliseconds(samples.builtIn.median),
+    threeDigits(samples.ours.median),
+    threeDigits(samples.builtIn.median),
     ratio(ratios['builtIn / ours']),
     ratio(ratios['composed / ours']),
     ratio(ratios['keras / ours']),
@@ -71,12 +78,87 @@ function normRow(
   ];
 }
 
+function dispatchTable(backends: readonly BackendReport[]): string {
+  const table = makeTable(
+    [
+      'backend',
+      'call',
+      'ours µs',
+      'built-in µs',
+      'multiplication µs',
+      'ours /\nbuilt-in',
+      'ours /\nmultiplication',
+    ],
+    {leftColumns: [0, 1]},
+  );
+  for (const {backend, dispatch} of backends) {
+    for (const times of dispatch) table.push([backend, ...dispatchCells(times)]);
+  }
+  return (
+    `What small calls cost: the layer on ${shapeName(smallShape)}, in training forward, ` +
+    'backward and the\nmoving statistics, beside the gradient of one multiplication:\n' +
+    table.toString()
+  );
+}
+
+const titles = {
+  training: 'training, forward + backward',
+  inference: 'inference',
+};
+
+function dispatchCells({phase, samples, ratios}: DispatchTimes): string[] {
+  const {ours, builtIn, multiplication} = samples;
+  return [
+    titles[phase],
+    microseconds(ours.median),
+    microseconds(builtIn.median),
+    multiplication ? microseconds(multiplication.median) : '',
+    ratio(ratios['ours / builtIn']),
+    ratio(ratios['ours / multiplication']),
+  ];
+}
+
+function inferenceTable(backends: readonly BackendReport[]): string {
+  const table = makeTable(
+    [
+      'backend',
+      'network',
+      'ours ms',
+      'ours ms, ReLU\nin the norm',
+      'built-in ms',
+      'no norm ms',
+      'ours /\nbuilt-in',
+      'ReLU in the norm\n/ built-in',
+    ],
+    {leftColumns: [0, 1]},
+  );
+  for (const {backend, inference} of backends) {
+    for (const times of inference) table.push([backend, ...inferenceCells(times)]);
+  }
+  return (
+    'The prediction of whole networks; norm and ReLU are two layers, or one with ' +
+    `ResBatchNorm:\n${table.toString()}`
+  );
+}
+
+function inferenceCells({network, samples, ratios}: InferenceTimes): string[] {
+  return [
+    networkTitle(network),
+    threeDigits(samples.ours.median),
+    threeDigits(samples['ours with activation'].median),
+    threeDigits(samples.builtIn.median),
+    threeDigits(samples.none.median),
+    ratio(ratios['ours / builtIn']),
+    ratio(ratios['ours with activation / builtIn']),
+  ];
+}
+
 function stepTable(backends: readonly BackendReport[]): string {
   const table = makeTable(
     [
       'backend',
       'network',
-      'ms',
+      'ours ms',
       'built-in ms',
       'no norm ms',
       'ours /\nbuilt-in',
@@ -94,9 +176,9 @@ function stepTable(backends: readonly BackendReport[]): string {
 function stepCells({network, samples, ratios}: StepTimes): string[] {
   return [
     networkTitle(network),
-    milliseconds(samples.ours.median),
-    milliseconds(samples.builtIn.median),
-    milliseconds(samples.none.median),
+    threeDigits(samples.ours.median),
+    threeDigits(samples.builtIn.median),
+    threeDigits(samples.none.median),
     ratio(1 / ratios['builtIn / ours']),
     ratio(ratios['keras / ours']),
     ratio(ratios['pytorch / ours']),
@@ -108,7 +190,7 @@ function memoryTable(backends: readonly BackendReport[]): string {
     [
       'backend',
       'network',
-      'MiB',
+      'ours MiB',
       'built-in MiB',
       'ours /\nbuilt-in',
       'the same in\nbuffers',
@@ -147,16 +229,16 @@ function callbackRows(
   {network, step, hooks, eventLoop, ratios}: CallbackTimes,
 ): string[][] {
   return [
-    [backend, `step of ${networkTitle(network)}`, milliseconds(step.median), '', '', ''],
+    [backend, `step of ${networkTitle(network)}`, threeDigits(step.median), '', '', ''],
     ...Object.entries(hooks).map(([name, {idleStep, dueStep, epochEnd}]) => [
       backend,
       name,
-      milliseconds(idleStep.median),
+      threeDigits(idleStep.median),
       percentage(ratios[`${name} / step`]),
-      dueStep ? milliseconds(dueStep.median) : '',
-      milliseconds(epochEnd.median),
+      dueStep ? threeDigits(dueStep.median) : '',
+      threeDigits(epochEnd.median),
     ]),
-    [backend, 'event loop', milliseconds(eventLoop.median), '', '', ''],
+    [backend, 'event loop', threeDigits(eventLoop.median), '', '', ''],
   ];
 }
 
@@ -174,35 +256,12 @@ function targetTable({targets}: Pick<Report, 'targets'>): string {
   return `Targets, ${count} of ${targets.length} reached:\n${table.toString()}`;
 }
 
-/** One line each. */
-function remarks({backends, notes}: Pick<Report, 'backends' | 'notes'>): string[] {
-  return [
-    ...backends.filter(({absent}) => absent === undefined).map(describe),
-    ...backends.flatMap(({backend, failures}) =>
-      failures.map(failure => `FAILED ${backend}: ${failure}`),
-    ),
-    ...backends
-      .filter(({absent}) => absent !== undefined)
-      .map(({backend, absent}) => `${backend} is left out: ${absent}`),
-    ...notes,
-  ];
+/** Of milliseconds. */
+function microseconds(value: number): string {
+  return threeDigits(1000 * value);
 }
 
-function describe(report: BackendReport): string {
-  const {copy, notes} = report;
-  return [
-    backendTitle(report),
-    ...(copy ? [`copies at ${copy.gigabytesPerSecond.toPrecision(3)} GB/s`] : []),
-    ...notes,
-  ].join('; ');
-}
-
-/** Three significant digits, and all those before the point: 1234, 12.3, 0.0123. */
-function milliseconds(value: number): string {
-  return threeDigits(value);
-}
-
-/** As milliseconds; nothing where there is none. */
+/** Nothing where there is none. */
 function ratio(value: number | undefined): string {
   return value === undefined ? '' : threeDigits(value);
 }
@@ -215,17 +274,4 @@ function percentage(value: number): string {
 /** Also small ones: 1.2e-7. */
 function targetValue(value: number): string {
   return Math.abs(value) < 1e-3 ? value.toExponential(1) : threeDigits(value);
-}
-
-function threeDigits(value: number): string {
-  return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
-}
-
-/** tensorflow: AMD EPYC, TensorFlow 2.20.0 */
-function backendTitle({backend, device, versions}: BackendReport): string {
-  const parts = [
-    device?.name ?? 'not opened',
-    ...Object.entries(versions).map(([name, version]) => `${name} ${version}`),
-  ];
-  return `${backend}: ${parts.join(', ')}`;
 }

@@ -1,12 +1,15 @@
 /** What ResBatchNorm has to reach, and whether it did: each a ratio within one run. */
-import {isSameShape, shapeName} from './cases.js';
-import type {BackendReport, NormTimes, Target} from './report.js';
+import {isSameShape, networkTitle, shapeName, smallShape} from './cases.js';
+import {type BackendReport, type NormTimes, type Target, threeDigits} from './report.js';
 import type {BackendName} from './requests.js';
 
 /** Of what was measured. */
 export function targetsOf(backends: readonly BackendReport[]): Target[] {
   return backends.flatMap(report => [
     ...normTargets(report),
+    ...libraryTargets(report),
+    ...dispatchTargets(report),
+    ...inferenceTargets(report),
     ...stepTargets(report),
     ...memoryTargets(report),
     ...callbackTargets(report),
@@ -14,56 +17,100 @@ export function targetsOf(backends: readonly BackendReport[]): Target[] {
   ]);
 }
 
-interface Faster {
+interface TimesFaster {
   backend: BackendName;
   /** Absent: each shape. */
   shape?: number[];
-  ratio: 'builtIn / ours' | 'keras / ours';
+  /** Times as fast as the built-in. */
   target: number;
 }
 
-const faster: Faster[] = [
-  {backend: 'tensorflow', shape: [16, 56, 56, 64], ratio: 'builtIn / ours', target: 5},
-  {backend: 'tensorflow', ratio: 'keras / ours', target: 1},
-  {backend: 'cpu', ratio: 'builtIn / ours', target: 60},
-  {backend: 'wasm', shape: [32, 32, 32, 16], ratio: 'builtIn / ours', target: 12},
-  {backend: 'chromium-webgl', ratio: 'builtIn / ours', target: 4},
-  {backend: 'chromium-webgpu', ratio: 'builtIn / ours', target: 4},
+const timesFaster: TimesFaster[] = [
+  {backend: 'tensorflow', shape: [16, 56, 56, 64], target: 5},
+  {backend: 'cpu', target: 60},
+  {backend: 'wasm', shape: [32, 32, 32, 16], target: 12},
+  {backend: 'chromium-webgl', target: 4},
+  {backend: 'chromium-webgpu', target: 4},
 ];
 
 function normTargets({backend, norms}: BackendReport): Target[] {
-  return faster
+  return timesFaster
     .filter(target => target.backend === backend)
-    .flatMap(target =>
+    .flatMap(({shape, target}) =>
       norms
-        .filter(times => isMeant(target, times))
+        .filter(isForwardAndBackward)
+        .filter(times => !shape || isSameShape(shape, times.shape))
         .map(({shape, ratios}) =>
-          atLeast(target.target, {
-            what: `${backend}, ${shapeName(shape)}, forward + backward: ${target.ratio}`,
-            measured: ratios[target.ratio],
+          atLeast(target, {
+            what: `${backend}, ${shapeName(shape)}, forward + backward: builtIn / ours`,
+            measured: ratios['builtIn / ours'],
           }),
         ),
     );
 }
 
-function isMeant({shape, ratio}: Faster, times: NormTimes): boolean {
-  return (
-    times.direction === 'forward + backward' &&
-    ratio in times.ratios &&
-    (!shape || isSameShape(shape, times.shape))
+/** Of each shape, against Keras. Beside it stands PyTorch, which is as fast as they get. */
+function libraryTargets({backend, norms}: BackendReport): Target[] {
+  if (backend !== 'tensorflow') return [];
+  return norms
+    .filter(isForwardAndBackward)
+    .filter(({ratios}) => 'keras / ours' in ratios)
+    .map(({shape, ratios}) => {
+      const pytorch = ratios['pytorch / ours'];
+      const beside =
+        pytorch === undefined ? '' : ` (ours / pytorch: ${threeDigits(1 / pytorch)})`;
+      return atMost(0.8, {
+        what: `${backend}, ${shapeName(shape)}, forward + backward: ours / keras${beside}`,
+        measured: 1 / ratios['keras / ours'],
+      });
+    });
+}
+
+function isForwardAndBackward({direction}: NormTimes): boolean {
+  return direction === 'forward + backward';
+}
+
+function dispatchTargets({backend, dispatch}: BackendReport): Target[] {
+  if (!['tensorflow', 'wasm', 'cpu'].includes(backend)) return [];
+  return dispatch
+    .filter(({phase}) => phase === 'training')
+    .map(({ratios}) =>
+      atMost(1.3, {
+        what: `${backend}, training call of ${shapeName(smallShape)}: ours / multiplication`,
+        measured: ratios['ours / multiplication'],
+      }),
+    );
+}
+
+function inferenceTargets({backend, inference}: BackendReport): Target[] {
+  return inference.flatMap(({network, ratios}) =>
+    [
+      {ratio: 'ours / builtIn', target: 1},
+      {ratio: 'ours with activation / builtIn', target: 0.85},
+    ].map(({ratio, target}) =>
+      atMost(target, {
+        what: `${backend}, inference of ${networkTitle(network)}: ${ratio}`,
+        measured: ratios[ratio],
+      }),
+    ),
   );
 }
 
 function stepTargets({backend, steps}: BackendReport): Target[] {
   if (backend !== 'tensorflow') return [];
-  return steps
-    .filter(({network}) => network.name === 'ResNet-20')
-    .map(({ratios}) =>
-      atMost(0.5, {
-        what: 'tensorflow, step of ResNet-20: ours / builtIn',
-        measured: 1 / ratios['builtIn / ours'],
-      }),
-    );
+  return steps.flatMap(({network, ratios}) =>
+    [
+      {other: 'builtIn', target: 0.35},
+      {other: 'keras', target: 1},
+    ]
+      .filter(({other}) => `${other} / ours` in ratios)
+      .map(({other, target}) =>
+        atMost(target, {
+          what: `${backend}, step of ${network.name}: ours / ${other}`,
+          measured: 1 / ratios[`${other} / ours`],
+        }),
+      ),
+  );
 }
 
 function memoryTargets({backend, memory}: BackendReport): Target[] {

@@ -5,18 +5,25 @@
 import type {NormName} from '@resbatchnorm/resnet';
 import * as tf from '@tensorflow/tfjs-core';
 
-import type {Network} from './cases.js';
+import {type Network, numClasses} from './cases.js';
 import type {Contender, PreparedTask} from './contender.js';
-import {makeModel, numClasses} from './networks.js';
+import {makeModel} from './networks.js';
 import type {Peak} from './requests.js';
-
-const normOf: Record<string, NormName> = {ours: 'res', builtIn: 'builtin', none: 'none'};
 
 // So small that a network without a norm stays finite over any number of steps.
 const learningRate = 1e-6;
 
+const momentum = () => tf.train.momentum(learningRate, 0.9);
+
+/** What each contender trains: what a user of that norm would write. */
+const recipes: Record<string, {norm: NormName; makeOptimizer(): tf.Optimizer}> = {
+  ours: {norm: 'res', makeOptimizer: momentum},
+  builtIn: {norm: 'builtin', makeOptimizer: momentum},
+  none: {norm: 'none', makeOptimizer: momentum},
+};
+
 export function prepareStep(network: Network): PreparedTask {
-  const trainings = Object.keys(normOf).map(
+  const trainings = Object.keys(recipes).map(
     name => [name, makeTraining(network, name)] as const,
   );
   return {
@@ -37,8 +44,9 @@ interface Training {
 /** A model and a batch of random images. */
 function makeTraining(network: Network, contender: string): Training {
   const {name, imageShape, batchSize} = network;
-  const model = makeModel(network, normOf[contender]);
-  const optimizer = tf.train.momentum(learningRate, 0.9);
+  const {norm, makeOptimizer} = recipes[contender];
+  const model = makeModel(network, norm);
+  const optimizer = makeOptimizer();
   model.compile({optimizer, loss: 'categoricalCrossentropy'});
   const xs = tf.randomNormal([batchSize, ...imageShape], 0, 1, 'float32', 1);
   const labels = Array.from({length: batchSize}, (_, i) => i % numClasses);
@@ -48,7 +56,7 @@ function makeTraining(network: Network, contender: string): Training {
       for (let i = 0; i < count; i++) {
         const loss = (await model.trainOnBatch(xs, ys)) as number;
         if (!Number.isFinite(loss)) {
-          throw new Error(`${name}, norm ${contender}: the loss is ${loss}.`);
+          throw new Error(`${name}, ${contender}: the loss is ${loss}.`);
         }
       }
       // The loss, which is waited for above, could be there before the gradients are.

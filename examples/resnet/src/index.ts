@@ -18,6 +18,7 @@ export {learningRates, type NormName, normNames, normTitles} from './norms.js';
 export {
   apply,
   applyNorm,
+  conv,
   normAddRelu,
   normRelu,
   resNet,

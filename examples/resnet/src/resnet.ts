@@ -33,42 +33,22 @@ const stageChannels = [16, 32, 64];
 export function resNet(args: ResNetArgs): tfl.LayersModel {
   const {depth, imageShape, numClasses, norm, seed} = args;
   const random = new Random(seed);
-  const heNormal = () =>
-    tfl.initializers.heNormal({seed: Math.floor(random.next() * 2 ** 31)});
-
-  function conv(
-    x: tfl.SymbolicTensor,
-    name: string,
-    {filters, kernelSize = 3, strides = 1}: ConvArgs,
-  ): tfl.SymbolicTensor {
-    const layer = tfl.layers.conv2d({
-      name: `${name}_conv`,
-      filters,
-      kernelSize,
-      strides,
-      padding: 'same',
-      useBias: norm === 'none', // A norm takes a bias away, and its beta replaces it.
-      kernelInitializer: heNormal(),
-    });
-    return apply(layer, x);
-  }
+  const nextSeed = () => Math.floor(random.next() * 2 ** 31);
+  const conv3x3 = (x: tfl.SymbolicTensor, name: string, filters: number, strides = 1) =>
+    conv(norm, x, name, {filters, kernelSize: 3, strides, seed: nextSeed()});
 
   function block(x: tfl.SymbolicTensor, name: string, filters: number, strides: number) {
-    const first = conv(x, `${name}_1`, {filters, strides});
-    const y = conv(normRelu(norm, first, `${name}_1`), `${name}_2`, {filters});
-    const shortcut =
-      strides === 1
-        ? x
-        : applyNorm(
-            norm,
-            conv(x, `${name}_shortcut`, {filters, kernelSize: 1, strides}),
-            `${name}_shortcut`,
-          );
+    const first = conv3x3(x, `${name}_1`, filters, strides);
+    const y = conv3x3(normRelu(norm, first, `${name}_1`), `${name}_2`, filters);
+    if (strides === 1) return normAddRelu(norm, y, x, `${name}_2`);
+    const ofShortcut = `${name}_shortcut`;
+    const args = {filters, kernelSize: 1, strides, seed: nextSeed()};
+    const shortcut = applyNorm(norm, conv(norm, x, ofShortcut, args), ofShortcut);
     return normAddRelu(norm, y, shortcut, `${name}_2`);
   }
 
   const input = tfl.input({shape: imageShape, name: 'image'});
-  let x = normRelu(norm, conv(input, 'stem', {filters: stageChannels[0]}), 'stem');
+  let x = normRelu(norm, conv3x3(input, 'stem', stageChannels[0]), 'stem');
   const blocksPerStage = (depth - 2) / 6;
   stageChannels.forEach((filters, stage) => {
     for (let i = 0; i < blocksPerStage; i++) {
@@ -81,15 +61,36 @@ export function resNet(args: ResNetArgs): tfl.LayersModel {
     name: 'classes',
     units: numClasses,
     activation: 'softmax',
-    kernelInitializer: heNormal(),
+    kernelInitializer: tfl.initializers.heNormal({seed: nextSeed()}),
   });
   return tfl.model({inputs: input, outputs: apply(classify, x), name: `resnet${depth}`});
 }
 
 interface ConvArgs {
   filters: number;
-  kernelSize?: number;
+  kernelSize: number;
   strides?: number;
+  /** Of the initial kernel. */
+  seed: number;
+}
+
+/** A convolution that a norm follows, or nothing. */
+export function conv(
+  norm: NormName,
+  x: tfl.SymbolicTensor,
+  name: string,
+  {filters, kernelSize, strides = 1, seed}: ConvArgs,
+): tfl.SymbolicTensor {
+  const layer = tfl.layers.conv2d({
+    name: `${name}_conv`,
+    filters,
+    kernelSize,
+    strides,
+    padding: 'same',
+    useBias: norm === 'none', // A norm takes a bias away, and its beta replaces it.
+    kernelInitializer: tfl.initializers.heNormal({seed}),
+  });
+  return apply(layer, x);
 }
 
 // The same for both norms, so that they can be compared: the built-in's momentum is 0.99.

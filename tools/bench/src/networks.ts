@@ -2,6 +2,7 @@
 import {
   apply,
   applyNorm,
+  conv,
   normAddRelu,
   type NormName,
   normRelu,
@@ -50,47 +51,25 @@ type Tensor = tfl.SymbolicTensor;
  */
 function bottleneckResNet(args: Omit<ResNetArgs, 'depth'>): tfl.LayersModel {
   const {imageShape, numClasses, norm, seed} = args;
-  const heNormal = () => tfl.initializers.heNormal({seed});
-
-  interface ConvArgs {
-    filters: number;
-    kernelSize?: number;
-    strides?: number;
-  }
-
-  function conv(
-    x: Tensor,
-    name: string,
-    {filters, kernelSize = 1, strides = 1}: ConvArgs,
-  ): Tensor {
-    const layer = tfl.layers.conv2d({
-      name: `${name}_conv`,
-      filters,
-      kernelSize,
-      strides,
-      padding: 'same',
-      useBias: norm === 'none', // A norm takes a bias away, and its beta replaces it.
-      kernelInitializer: heNormal(),
-    });
-    return apply(layer, x);
-  }
+  const conv1x1 = (x: Tensor, name: string, filters: number, strides = 1) =>
+    conv(norm, x, name, {filters, kernelSize: 1, strides, seed});
 
   function block(x: Tensor, name: string, filters: number, strides: number): Tensor {
     const outFilters = expansion * filters;
     const [first, second, third] = [1, 2, 3].map(i => `${name}_${i}`);
-    let y = normRelu(norm, conv(x, first, {filters}), first);
-    y = normRelu(norm, conv(y, second, {filters, kernelSize: 3, strides}), second);
-    y = conv(y, third, {filters: outFilters});
+    let y = normRelu(norm, conv1x1(x, first, filters), first);
+    y = conv(norm, y, second, {filters, kernelSize: 3, strides, seed});
+    y = conv1x1(normRelu(norm, y, second), third, outFilters);
     if (strides === 1 && x.shape.at(-1) === outFilters) {
       return normAddRelu(norm, y, x, third);
     }
     const ofShortcut = `${name}_shortcut`;
-    const projected = conv(x, ofShortcut, {filters: outFilters, strides});
+    const projected = conv1x1(x, ofShortcut, outFilters, strides);
     return normAddRelu(norm, y, applyNorm(norm, projected, ofShortcut), third);
   }
 
   const input = tfl.input({shape: imageShape});
-  const stem = conv(input, 'stem', {filters: 64, kernelSize: 7, strides: 2});
+  const stem = conv(norm, input, 'stem', {filters: 64, kernelSize: 7, strides: 2, seed});
   const pool = tfl.layers.maxPooling2d({poolSize: 3, strides: 2, padding: 'same'});
   let x = apply(pool, normRelu(norm, stem, 'stem'));
   for (const [stage, {filters, blocks}] of stages.entries()) {
@@ -103,7 +82,7 @@ function bottleneckResNet(args: Omit<ResNetArgs, 'depth'>): tfl.LayersModel {
   const classify = tfl.layers.dense({
     units: numClasses,
     activation: 'softmax',
-    kernelInitializer: heNormal(),
+    kernelInitializer: tfl.initializers.heNormal({seed}),
   });
   return tfl.model({inputs: input, outputs: apply(classify, x)});
 }

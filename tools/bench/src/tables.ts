@@ -41,8 +41,8 @@ function normTable(backends: readonly BackendReport[]): string {
       'built-in ms',
       '× faster\nthan built-in',
       '× faster\nthan composed',
-      'Keras\n/ ours',
-      'PyTorch\n/ ours',
+      'ours /\nKeras',
+      'ours /\nPyTorch',
       'ours /\nleast time',
     ],
     {leftColumns: [0, 1]},
@@ -72,8 +72,8 @@ function normRow(
     threeDigits(samples.builtIn.median),
     ratio(ratios['builtIn / ours']),
     ratio(ratios['composed / ours']),
-    ratio(ratios['keras / ours']),
-    ratio(ratios['pytorch / ours']),
+    inverse(ratios['keras / ours']),
+    inverse(ratios['pytorch / ours']),
     ratio(ratios['ours / least']),
   ];
 }
@@ -162,8 +162,8 @@ function stepTable(backends: readonly BackendReport[]): string {
       'built-in ms',
       'no norm ms',
       'ours /\nbuilt-in',
-      'Keras\n/ ours',
-      'PyTorch\n/ ours',
+      'ours /\nKeras',
+      'ours /\nPyTorch',
     ],
     {leftColumns: [0, 1]},
   );
@@ -179,9 +179,9 @@ function stepCells({network, samples, ratios}: StepTimes): string[] {
     threeDigits(samples.ours.median),
     threeDigits(samples.builtIn.median),
     threeDigits(samples.none.median),
-    ratio(1 / ratios['builtIn / ours']),
-    ratio(ratios['keras / ours']),
-    ratio(ratios['pytorch / ours']),
+    inverse(ratios['builtIn / ours']),
+    inverse(ratios['keras / ours']),
+    inverse(ratios['pytorch / ours']),
   ];
 }
 
@@ -264,6 +264,11 @@ function microseconds(value: number): string {
 /** Nothing where there is none. */
 function ratio(value: number | undefined): string {
   return value === undefined ? '' : threeDigits(value);
+}
+
+/** ours / builtIn for builtIn / ours; nothing where there is none. */
+function inverse(value: number | undefined): string {
+  return value === undefined ? '' : threeDigits(1 / value);
 }
 
 /** A ratio in percent, without the sign: 0.0123 is 1.23. */

@@ -55,7 +55,7 @@ it('tells whether oneDNN was on in those that can do without it', async () => {
     ask: async () => ({}) as never,
     close: async () => {},
   }));
-  expect(await libraries.usesOneDnn()).toEqual({});
+  expect(await libraries.usesOneDnn()).toStrictEqual({});
   await libraries.on('cpu');
-  expect(await libraries.usesOneDnn()).toEqual({Keras: true});
+  expect(await libraries.usesOneDnn()).toStrictEqual({Keras: true});
 });

@@ -161,9 +161,9 @@ export async function measureDispatch(measurement: Measurement): Promise<void> {
 }
 
 const inferencePace: Pace = {
-  rounds: 25,
+  rounds: 40,
   fewestRounds: 5,
-  budgetMs: 20_000,
+  budgetMs: 40_000,
   repetitionMs: 30,
 };
 

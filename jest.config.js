@@ -74,6 +74,7 @@ export default {
       displayName: name,
       globals: {
         backendUnderTest: name,
+        usesCustomOps: true,
         testedBackends: nodeBackends.map(one => one.name),
       },
       setupFilesAfterEnv: ['<rootDir>/testing/jest/set_up_backend.ts'],
@@ -93,6 +94,20 @@ export default {
         ...(name === 'wasm' ? ['<rootDir>/packages/wasm-training/src/**/*.test.ts'] : []),
       ],
     })),
+    // The kernels by TensorFlow's own ops, for those who have not run `resbatchnorm-native setup`.
+    ...nodeBackends
+      .filter(({name}) => name === 'tensorflow')
+      .map(({name}) => ({
+        ...inNode,
+        displayName: 'tensorflow-own-ops',
+        globals: {backendUnderTest: name, usesCustomOps: false},
+        setupFilesAfterEnv: ['<rootDir>/testing/jest/set_up_backend.ts'],
+        testMatch: [
+          '<rootDir>/packages/layer/src/{kernels,norm}/**/*.test.ts',
+          ...ofBackend(name),
+          '!**/custom_ops.test.ts',
+        ],
+      })),
     ...chromiumBackends.map(({name, backend}) => ({
       ...inChromium,
       displayName: name,

@@ -7,6 +7,8 @@ import '@tensorflow/tfjs-layers';
 import './matchers';
 
 declare const backendUnderTest: string;
+/** Of the backend tensorflow: whether the custom ops in the addon are used. */
+declare const usesCustomOps: boolean | undefined;
 
 // Makes the engine look for leaks after every kernel, and the cpu backend not advise another
 // one. The wasm backend's own fused matMul does not pass that check.
@@ -22,6 +24,10 @@ const loaders: Record<string, () => Promise<unknown>> = {
     // TensorFlow's own notes on the processor; warnings and errors stay.
     process.env.TF_CPP_MIN_LOG_LEVEL ??= '1';
     await import('@tensorflow/tfjs-node-gpu');
+    if (usesCustomOps !== false) return;
+    // Which registers the flag.
+    await import('@resbatchnorm/layer');
+    tf.env().set('RES_BATCH_NORM_CUSTOM_OPS', false);
   },
   webgpu: () => import('@tensorflow/tfjs-backend-webgpu'),
 };

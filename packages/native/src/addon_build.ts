@@ -1,4 +1,6 @@
 /** Compiles the native addon of tfjs-node against the libtensorflow of an environment. */
+import {createHash} from 'node:crypto';
+import {readdirSync, readFileSync} from 'node:fs';
 import {mkdir, readdir, writeFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';
 import {dirname, join} from 'node:path';
@@ -42,7 +44,7 @@ export async function buildAddon(
 ): Promise<string> {
   await mkdir(directory, {recursive: true});
   const sources = await Promise.all(
-    [join(tfjsNode.directory, 'binding'), opsDirectory].map(sourcesIn),
+    [join(tfjsNode.directory, 'binding'), additions].map(sourcesIn),
   );
   const preload = join(directory, 'preload_cuda.cc');
   await writeFile(
@@ -71,8 +73,17 @@ export async function buildAddon(
   );
 }
 
-/** Ops of TensorFlow that the layer's kernels consist of; to load the addon registers them. */
-const opsDirectory = join(packageDirectory, 'ops');
+/** What the addon gets besides what tfjs-node has in it: custom ops, and oneDNN switched on. */
+const additions = join(packageDirectory, 'addon');
+
+/** Tells apart addons with other additions, as versions of this package have. */
+export function additionsSha256(): string {
+  const hash = createHash('sha256');
+  for (const name of readdirSync(additions).sort()) {
+    hash.update(`${name}\0`).update(readFileSync(join(additions, name)));
+  }
+  return hash.digest('hex');
+}
 
 async function sourcesIn(directory: string): Promise<string[]> {
   const names = await readdir(directory);
@@ -102,6 +113,8 @@ export function compilerArguments({
     `-L${tensorflowDirectory}`,
     ...libraryNames.map(name => `-l:${name}`),
     '-ldl',
+    // See addon/moving_statistics_function.cc.
+    '-Wl,--wrap=TFE_NewContext',
     // The addon finds libtensorflow where pip put it, and that finds the CUDA libraries in
     // the pip packages beside it.
     `-Wl,-rpath,${tensorflowDirectory}`,

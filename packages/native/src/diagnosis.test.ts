@@ -1,9 +1,10 @@
+import {additionsSha256} from './addon_build.js';
 import {diagnose} from './diagnosis.js';
 import {formatReport} from './doctor_report.js';
 import type {Examination} from './examine.js';
 
 const driver = {version: '550.54.15', gpus: [{name: 'Tesla T4'}]};
-const log = {gpus: [], missingLibraries: [], complaints: []};
+const log = {gpus: [], missingLibraries: [], complaints: [], usesOneDnn: false};
 const healthy: Examination = {
   node: '20.19.0',
   platform: 'linux x64',
@@ -25,6 +26,35 @@ const healthy: Examination = {
 describe('diagnose', () => {
   it('finds nothing wrong with a CPU build on a machine without a GPU', () => {
     expect(diagnose(healthy)).toEqual({problems: [], notes: []});
+  });
+
+  it('notes an addon that another version of this package built', () => {
+    const record = {
+      python: '/usr/bin/python3',
+      tensorflowVersion: '2.20.0',
+      tensorflowDirectory: '/tensorflow',
+      device: 'cpu' as const,
+      tfjsNodeVersion: '4.22.0',
+      additionsSha256: additionsSha256(),
+      addonSha256: '',
+    };
+    expect(diagnose({...healthy, record}).notes).toEqual([]);
+    const {notes} = diagnose({...healthy, record: {...record, additionsSha256: ''}});
+    expect(notes).toEqual([
+      {
+        problem: expect.stringContaining('another version of @resbatchnorm/native'),
+        remedy: 'Run `npx resbatchnorm-native setup`.',
+      },
+    ]);
+  });
+
+  it('tells whether oneDNN is on', () => {
+    const report = (usesOneDnn: boolean) => {
+      const probe = {...healthy.probe!, log: {...log, usesOneDnn}};
+      return formatReport({...healthy, probe}, {problems: [], notes: []});
+    };
+    expect(report(true)).toMatch(/^oneDNN +on$/m);
+    expect(report(false)).toMatch(/^oneDNN +off: /m);
   });
 
   it('finds a GPU that lies idle', () => {

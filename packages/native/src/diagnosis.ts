@@ -1,4 +1,5 @@
 /** What is wrong, judged from an examination. */
+import {additionsSha256} from './addon_build.js';
 import type {Examination} from './examine.js';
 import {type Finding, setUpGpu, whyNoGpu} from './gpu_reasons.js';
 import {hasNodeFault} from './node_fault.js';
@@ -18,7 +19,7 @@ export function diagnose(
   examination: Examination,
   wantsGpu = examination.driver !== undefined,
 ): Diagnosis {
-  const notes = nodeNotes(examination);
+  const notes = [...nodeNotes(examination), ...addonNotes(examination)];
   const broken = whyBroken(examination);
   if (broken) return {problems: [broken], notes};
   const {probe, build, driver, visibleDevices} = examination;
@@ -61,6 +62,17 @@ function whyBroken({
     };
   }
   return undefined;
+}
+
+function addonNotes({record, driver}: Examination): Finding[] {
+  if (!record || record.additionsSha256 === additionsSha256()) return [];
+  return [
+    {
+      problem:
+        'The addon was built by another version of @resbatchnorm/native: it lacks ops of this one.',
+      remedy: driver ? setUpGpu : setUp,
+    },
+  ];
 }
 
 function nodeNotes({node, tfjsNode, probe}: Examination): Finding[] {

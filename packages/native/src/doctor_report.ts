@@ -3,6 +3,7 @@ import {cacheDirectory} from './environment.js';
 import type {Diagnosis} from './diagnosis.js';
 import type {Examination} from './examine.js';
 import type {Finding} from './gpu_reasons.js';
+import {ONE_DNN_VARIABLE} from './one_dnn.js';
 
 export function formatReport(examination: Examination, diagnosis: Diagnosis): string {
   const rows = Object.entries(describe(examination));
@@ -32,6 +33,7 @@ function describe(examination: Examination): Record<string, string> {
     libtensorflow: probe?.ok
       ? `${probe.tensorflowVersion}${probe.libraryFile ? `, ${probe.libraryFile}` : ''}`
       : 'not loaded',
+    oneDNN: describeOneDnn(examination),
     CUDA: describeCuda(examination, 'cuda'),
     cuDNN: describeCuda(examination, 'cudnn'),
     'CUDA libraries': describeLibraries(examination),
@@ -47,6 +49,15 @@ function describeAddon({addonExists, record}: Examination): string {
   if (!addonExists) return 'missing';
   if (!record) return 'present, not built by setup';
   return `built by setup for TensorFlow ${record.tensorflowVersion} (${record.device})`;
+}
+
+function describeOneDnn({probe}: Examination): string {
+  if (!probe?.ok) return 'unknown';
+  if (probe.log.usesOneDnn) return 'on';
+  const value = process.env[ONE_DNN_VARIABLE];
+  return value === undefined
+    ? 'off: on this processor TensorFlow leaves it off unless told otherwise'
+    : `off: ${ONE_DNN_VARIABLE} is ${value}`;
 }
 
 function describeCuda({build, installed}: Examination, part: 'cuda' | 'cudnn'): string {

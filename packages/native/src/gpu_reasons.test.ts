@@ -10,7 +10,7 @@ const cudaBuild = {
   cudnn: '9',
   computeCapabilities: ['sm_60', 'sm_70', 'sm_80', 'sm_89', 'compute_90'],
 };
-const silent = {gpus: [], missingLibraries: [], complaints: []};
+const silent = {gpus: [], missingLibraries: [], complaints: [], usesOneDnn: false};
 const facts: GpuFacts = {
   tensorflowVersion: '2.20.0',
   build: cudaBuild,

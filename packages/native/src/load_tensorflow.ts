@@ -6,6 +6,7 @@ import {examine} from './examine.js';
 import {setUpGpu} from './gpu_reasons.js';
 import {NativeError, reasonOf} from './native_error.js';
 import {restoreIsNullOrUndefined} from './node_fault.js';
+import {isOneDnnOn, switchOneDnnOn} from './one_dnn.js';
 import {requireTfjsNode} from './tfjs_node.js';
 
 export interface LoadTensorFlowOptions {
@@ -20,11 +21,14 @@ export interface LoadedTensorFlow {
   version: string;
   /** Whether ops run on a GPU. */
   usesGpu: boolean;
+  /** Whether TensorFlow's CPU computes with oneDNN. */
+  usesOneDnn: boolean;
 }
 
 /**
  * Loads tfjs-node-gpu or tfjs-node as the current project has it, on any Node, and makes
- * `tensorflow` the current backend of TensorFlow.js.
+ * `tensorflow` the current backend of TensorFlow.js. TensorFlow computes with oneDNN, unless
+ * the environment variable TF_ENABLE_ONEDNN_OPTS is 0.
  *
  * @throws NativeError if it is not installed, has no addon or does not load, with the
  * command that mends it; if `gpu` is `require` and no GPU is in use, with the reasons.
@@ -42,12 +46,14 @@ export async function loadTensorFlow({
   // TensorFlow's own notes on the processor; warnings and errors stay.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '1';
   restoreIsNullOrUndefined();
+  switchOneDnnOn();
   const {tf, previousBackend} = load(tfjsNode.entry, tfjsNode.name);
   const backend = tf.backend();
   const loaded = {
     packageName: tfjsNode.name,
     version: backend.binding.TF_Version,
     usesGpu: backend.isUsingGpuDevice,
+    usesOneDnn: isOneDnnOn(),
   };
   if (gpu === 'require' && !loaded.usesGpu) {
     tf.removeBackend('tensorflow');

@@ -5,11 +5,17 @@ describe('programEnvironment', () => {
     const env = programEnvironment({HOME: '/home', LD_LIBRARY_PATH: '/mine'}, [
       '/cuda/lib',
     ]);
-    expect(env).toEqual({HOME: '/home', LD_LIBRARY_PATH: '/cuda/lib:/mine'});
+    expect(env).toMatchObject({HOME: '/home', LD_LIBRARY_PATH: '/cuda/lib:/mine'});
   });
 
-  it('changes nothing where there are no CUDA libraries', () => {
-    expect(programEnvironment({HOME: '/home'}, [])).toEqual({HOME: '/home'});
+  it('switches oneDNN on, and changes nothing else where there are no CUDA libraries', () => {
+    const env = programEnvironment({HOME: '/home'}, []);
+    expect(env).toEqual({HOME: '/home', TF_ENABLE_ONEDNN_OPTS: '1'});
+  });
+
+  it('leaves oneDNN off for who switched it off', () => {
+    const env = programEnvironment({TF_ENABLE_ONEDNN_OPTS: '0'}, []);
+    expect(env).toEqual({TF_ENABLE_ONEDNN_OPTS: '0'});
   });
 
   it('has Node load the cure, along with what it loads already', () => {

@@ -8,6 +8,7 @@ import {packageDirectory} from '../package_directory.cjs';
 import {pipLibraryDirectories, prependLibraryPath} from './cuda_libraries.js';
 import {NativeError} from './native_error.js';
 import {hasNodeFault} from './node_fault.js';
+import {switchOneDnnOn} from './one_dnn.js';
 import {readSetupRecord} from './setup_record.js';
 import {requireTfjsNode} from './tfjs_node.js';
 
@@ -60,13 +61,14 @@ export function runProgram(command: string, args: string[]): Promise<number> {
   });
 }
 
-/** What the program gets: the CUDA libraries, and the cure for Node 23 and newer. */
+/** What the program gets: the CUDA libraries, oneDNN, and the cure for Node 23 and newer. */
 export function programEnvironment(
   env: NodeJS.ProcessEnv,
   libraryDirectories: string[],
   registerFile?: string,
 ): NodeJS.ProcessEnv {
   const result = {...env};
+  switchOneDnnOn(result);
   if (libraryDirectories.length > 0) {
     result.LD_LIBRARY_PATH = prependLibraryPath(libraryDirectories, env.LD_LIBRARY_PATH);
   }

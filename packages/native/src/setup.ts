@@ -2,7 +2,7 @@
 import {mkdir, readdir, rename, rm} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 
-import {buildAddon, findCompiler} from './addon_build.js';
+import {additionsSha256, buildAddon, findCompiler} from './addon_build.js';
 import {
   type Environment,
   isRunning,
@@ -90,6 +90,7 @@ export function fulfils(
     options.tensorflowVersion ?? (options.python ? undefined : defaultTensorFlowVersion);
   return (
     record.tfjsNodeVersion === tfjsNode.version &&
+    record.additionsSha256 === additionsSha256() &&
     record.device === device &&
     record.requestedPython === options.python &&
     (version === undefined || record.tensorflowVersion === version)
@@ -156,6 +157,7 @@ async function installAddon(
       device,
       requestedPython: options.python,
       tfjsNodeVersion: tfjsNode.version,
+      additionsSha256: additionsSha256(),
     });
     reporter.done(
       `TensorFlow ${probe.tensorflowVersion} runs under ${tfjsNode.name}` +

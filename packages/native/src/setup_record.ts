@@ -12,6 +12,8 @@ export interface SetupRecord extends Environment {
   /** The --python that was asked for, if any. */
   requestedPython?: string;
   tfjsNodeVersion: string;
+  /** Of what this package added to the addon. */
+  additionsSha256: string;
   /** Of the addon: a record of another one says nothing. */
   addonSha256: string;
 }

@@ -20,6 +20,7 @@ describe('parseTensorFlowLog', () => {
           computeCapability: '9.0',
         },
       ],
+      usesOneDnn: false,
       missingLibraries: [],
       complaints: [],
     });
@@ -62,5 +63,12 @@ describe('parseTensorFlowLog', () => {
       'failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: ' +
         'CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected',
     ]);
+  });
+
+  it('sees oneDNN switched on', () => {
+    const {usesOneDnn} = parseTensorFlowLog(
+      '2026-01-01 I tensorflow/core/util/port.cc:153] oneDNN custom operations are on. You may…',
+    );
+    expect(usesOneDnn).toBe(true);
   });
 });

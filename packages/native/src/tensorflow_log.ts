@@ -1,7 +1,7 @@
 /**
- * What TensorFlow says on stderr while it looks for GPUs, with
+ * What TensorFlow says on stderr while it starts and looks for GPUs, with
  * `TF_CPP_MIN_LOG_LEVEL=0 TF_CPP_VMODULE=dso_loader=1`. There is no other way to learn from
- * outside of it why it registered none.
+ * outside of it why it registered none, and whether it computes with oneDNN.
  */
 
 export interface RegisteredGpu {
@@ -17,6 +17,7 @@ export interface TensorFlowLog {
   missingLibraries: {name: string; reason: string}[];
   /** Anything else that kept TensorFlow from using a GPU, in its own words. */
   complaints: string[];
+  usesOneDnn: boolean;
 }
 
 const createdDevice =
@@ -31,7 +32,12 @@ const complaints = [
 ];
 
 export function parseTensorFlowLog(stderr: string): TensorFlowLog {
-  const log: TensorFlowLog = {gpus: [], missingLibraries: [], complaints: []};
+  const log: TensorFlowLog = {
+    gpus: [],
+    missingLibraries: [],
+    complaints: [],
+    usesOneDnn: stderr.includes('oneDNN custom operations are on'),
+  };
   for (const line of stderr.split('\n')) {
     const device = createdDevice.exec(line);
     if (device) {

@@ -30,6 +30,13 @@ describe('findTfjsNode', () => {
   });
 
   describe('loadTensorFlow', () => {
+    const {TF_ENABLE_ONEDNN_OPTS} = process.env;
+    beforeEach(() => delete process.env.TF_ENABLE_ONEDNN_OPTS);
+    afterAll(() => {
+      if (TF_ENABLE_ONEDNN_OPTS === undefined) delete process.env.TF_ENABLE_ONEDNN_OPTS;
+      else process.env.TF_ENABLE_ONEDNN_OPTS = TF_ENABLE_ONEDNN_OPTS;
+    });
+
     it('names setup where the addon is missing', async () => {
       await expect(loadTensorFlow()).rejects.toThrow(
         /has no native addon\. Run `npx resbatchnorm-native setup`\./,
@@ -49,13 +56,20 @@ describe('findTfjsNode', () => {
       );
     });
 
-    it('tells the version and the device', async () => {
+    it('tells the version, the device, and whether oneDNN is on', async () => {
       install('addon');
       await expect(loadTensorFlow()).resolves.toEqual({
         packageName: '@tensorflow/tfjs-node-gpu',
         version: '2.20.0',
         usesGpu: false,
+        usesOneDnn: true,
       });
+    });
+
+    it('leaves oneDNN off for who switched it off', async () => {
+      install('addon');
+      process.env.TF_ENABLE_ONEDNN_OPTS = '0';
+      await expect(loadTensorFlow()).resolves.toMatchObject({usesOneDnn: false});
     });
 
     it('fails where a GPU is required and none is used', async () => {

@@ -12,12 +12,13 @@ const handlers = makeHandlers({
 });
 
 async function open({backend, forNetworks}: OpenArgs): Promise<Opened> {
-  const {device, versions, threads} = await openBackend(backend as BackendName, {
-    trainingKernels: forNetworks === true,
-  });
+  const {device, versions, threads, usesOneDnn} = await openBackend(
+    backend as BackendName,
+    {trainingKernels: forNetworks === true},
+  );
   const note = `${threads} thread${threads === 1 ? '' : 's'}`;
   const notes = backend === 'wasm' ? [`${note}, as tfjs runs wasm in Node`] : [note];
-  return {device, versions, notes: threads === undefined ? [] : notes};
+  return {device, versions, usesOneDnn, notes: threads === undefined ? [] : notes};
 }
 
 process.on('message', async ({name, args}: {name: RequestName; args: unknown}) => {

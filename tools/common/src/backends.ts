@@ -29,6 +29,8 @@ export interface OpenBackend {
   versions: Record<string, string>;
   /** Absent on a GPU. */
   threads?: number;
+  /** Whether TensorFlow computes with oneDNN; absent where there is no TensorFlow. */
+  usesOneDnn?: boolean;
   /** Lets go of the device, without which the process would not end. */
   release(): void;
 }
@@ -91,12 +93,13 @@ async function loadTensorFlow(
   gpu: 'allow' | 'require',
 ): Promise<Loaded> {
   const native = await importModule('@resbatchnorm/native');
-  const {version, usesGpu} = await (
+  const {version, usesGpu, usesOneDnn} = await (
     native as typeof import('@resbatchnorm/native')
   ).loadTensorFlow({gpu});
   const loaded = {
     registeredName: 'tensorflow',
     title: `tensorflow (TensorFlow ${version}, ${usesGpu ? 'GPU' : 'CPU'})`,
+    usesOneDnn,
   };
   if (!usesGpu) {
     const threads = Number(process.env.TF_NUM_INTRAOP_THREADS ?? availableParallelism());
@@ -142,8 +145,8 @@ export async function openBackend(
   const [value] = await three.data();
   tf.dispose([two, one, three]);
   if (value !== 3) throw new Error(`2 + 1 gave ${value}`);
-  const {title = name, versions = {}, threads, release = () => {}} = loaded;
-  return {title, device, versions, threads, release};
+  const {title = name, versions = {}, threads, usesOneDnn, release = () => {}} = loaded;
+  return {title, device, versions, threads, usesOneDnn, release};
 }
 
 /**

@@ -1,32 +1,37 @@
 /**
  * The kernels by custom ops of TensorFlow, written for them in C++: `resbatchnorm-native setup`
- * builds them into the addon of tfjs-node. Each kernel is one op, for any shape and axis. They
- * are for the CPU.
+ * builds them into the addon of tfjs-node. Each kernel is one op, for any shape and axis. The ops
+ * are for the CPU; of the moving statistics there is a function besides, for any device.
  */
 import {env, type TensorInfo} from '@tensorflow/tfjs-core';
 
-import type {Kernels, NormAttrs} from '../kernel.js';
-import type {OpAttr, TensorFlowBackend} from './ops.js';
+import type {Kernels, MovingStatisticsInputs, NormAttrs} from '../kernel.js';
+import {sharedVector, type OpAttr, type TensorFlowBackend} from './ops.js';
 
 /** Whether they are used where they are there; off, TensorFlow's own ops are. On by default. */
 const CUSTOM_OPS_FLAG = 'RES_BATCH_NORM_CUSTOM_OPS';
 env().registerFlag(CUSTOM_OPS_FLAG, () => true);
 
-const known = new WeakMap<TensorFlowBackend, boolean>();
-
 export function hasCustomOps(backend: TensorFlowBackend): boolean {
-  if (backend.isUsingGpuDevice || !env().getBool(CUSTOM_OPS_FLAG)) return false;
-  let isThere = known.get(backend);
-  if (isThere === undefined) known.set(backend, (isThere = isRegistered(backend)));
-  return isThere;
+  return !backend.isUsingGpuDevice && has(backend, 'ResBatchNormTraining');
 }
 
-/** TensorFlow tells only by an error: there is no op, or the op was called without inputs. */
-function isRegistered(backend: TensorFlowBackend): boolean {
+const known = new WeakMap<TensorFlowBackend, Record<string, boolean>>();
+
+/** Whether there is an op or a function of that name, and custom ones are to be used. */
+function has(backend: TensorFlowBackend, name: string): boolean {
+  if (!env().getBool(CUSTOM_OPS_FLAG)) return false;
+  let names = known.get(backend);
+  if (names === undefined) known.set(backend, (names = {}));
+  return (names[name] ??= isRegistered(backend, name));
+}
+
+/** TensorFlow tells only by an error: there is none, or it was called without inputs. */
+function isRegistered(backend: TensorFlowBackend, name: string): boolean {
   try {
-    backend.executeMultipleOutputs('ResBatchNormTraining', [], [], 3);
+    backend.executeMultipleOutputs(name, [], [], 3);
   } catch (error) {
-    return !String(error).includes('not registered');
+    return !/not registered|not found/i.test(String(error));
   }
   return true;
 }
@@ -72,7 +77,7 @@ export const customOps: Kernels = {
     const backend = kernelBackend as unknown as TensorFlowBackend;
     const {TF_ATTR_BOOL, TF_ATTR_FLOAT} = backend.binding;
     const {mean, variance, moving_mean, moving_variance, skipped} = inputs;
-    const [nextMean, nextVariance, nextSkipped] = backend.executeMultipleOutputs(
+    const next = backend.executeMultipleOutputs(
       'ResBatchNormMovingStatistics',
       [
         {name: 'momentum', type: TF_ATTR_FLOAT, value: momentum},
@@ -82,14 +87,42 @@ export const customOps: Kernels = {
       [mean, variance, moving_mean, moving_variance, skipped],
       3,
     );
-    const next: Record<string, TensorInfo> = {
-      moving_mean: nextMean,
-      moving_variance: nextVariance,
-    };
-    const names = Object.keys(inputs).filter(name => name in next);
-    return [...names.map(name => next[name]), nextSkipped];
+    return inOrderOf(inputs, next);
   },
 };
+
+const FUNCTION = 'ResBatchNormMovingStatisticsFunction';
+
+/** The moving statistics by the function, which reads nothing back from the device. */
+export const movingStatisticsFunction: Kernels['movingStatistics'] = (
+  inputs,
+  {rule, momentum, skipNonFinite},
+  kernelBackend,
+) => {
+  const backend = kernelBackend as unknown as TensorFlowBackend;
+  if (rule !== 'exponential' || !skipNonFinite || !has(backend, FUNCTION)) return null;
+  const {mean, variance, moving_mean, moving_variance, skipped} = inputs;
+  const [ofMoving, ofBatch] = [momentum, 1 - momentum].map(weight =>
+    sharedVector(backend, Float32Array.of(weight)),
+  );
+  const next = backend.executeMultipleOutputs(
+    FUNCTION,
+    [],
+    [mean, variance, moving_mean, moving_variance, skipped, ofMoving, ofBatch],
+    3,
+  );
+  return inOrderOf(inputs, next);
+};
+
+/** The next mean, variance and count of skipped batches, in the order of the inputs. */
+function inOrderOf(
+  inputs: MovingStatisticsInputs,
+  [mean, variance, skipped]: TensorInfo[],
+): TensorInfo[] {
+  const next: Record<string, TensorInfo> = {moving_mean: mean, moving_variance: variance};
+  const names = Object.keys(inputs).filter(name => name in next);
+  return [...names.map(name => next[name]), skipped];
+}
 
 function normAttrs(
   {binding}: TensorFlowBackend,

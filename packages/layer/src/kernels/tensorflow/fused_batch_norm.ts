@@ -5,6 +5,7 @@
 import {tidy, type Tensor, type TensorInfo} from '@tensorflow/tfjs-core';
 
 import {followed, type Kernels} from '../kernel.js';
+import {movingStatisticsFunction} from './custom_ops.js';
 import {
   activate,
   activationGrad,
@@ -102,15 +103,16 @@ function isFarFromZero(
 
 /**
  * On the CPU, in plain JavaScript, which takes less time than two ops would. On a GPU, reading
- * the statistics would wait for all its work to be done, so the composed kernel runs.
+ * the statistics would wait for all its work to be done: there the function runs, or else the
+ * composed kernel.
  */
-const movingStatistics: Kernels['movingStatistics'] = (
-  inputs,
-  {rule, momentum, skipNonFinite},
-  kernelBackend,
-) => {
+const movingStatistics: Kernels['movingStatistics'] = (inputs, attrs, kernelBackend) => {
   const backend = kernelBackend as unknown as TensorFlowBackend;
-  if (rule !== 'exponential' || backend.isUsingGpuDevice) return null;
+  if (backend.isUsingGpuDevice) {
+    return movingStatisticsFunction(inputs, attrs, kernelBackend);
+  }
+  const {rule, momentum, skipNonFinite} = attrs;
+  if (rule !== 'exponential') return null;
   const {skipped} = inputs;
   const names = Object.keys(inputs).filter(name => name in followed);
   const batch = {

@@ -125,7 +125,7 @@ const sharedVectors = new WeakMap<TensorFlowBackend, Map<string, TensorInfo>>();
  * A vector that each backend makes once and keeps, as to make one takes longer than to hand it
  * over. Only for vectors of which there are a few in all.
  */
-function sharedVector(
+export function sharedVector(
   backend: TensorFlowBackend,
   values: Float32Array | Int32Array,
 ): TensorInfo {

@@ -1,6 +1,5 @@
 // The kernel MOVING_STATISTICS of @resbatchnorm/layer by its rule `exponential`, as a function:
-// ops of TensorFlow that are called as one and run on whatever device the inputs are on, without
-// reading anything back. On a CPU the op of moving_statistics_op.cc does the same in less time.
+// ops of TensorFlow that are called as one and run on whatever device the inputs are on. On a CPU the op of moving_statistics_op.cc does the same in less time.
 //
 // Functions belong to a context, so this puts itself before the maker of contexts: the addon is
 // linked with --wrap=TFE_NewContext.

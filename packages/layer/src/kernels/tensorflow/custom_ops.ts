@@ -93,7 +93,7 @@ export const customOps: Kernels = {
 
 const FUNCTION = 'ResBatchNormMovingStatisticsFunction';
 
-/** The moving statistics by the function, which reads nothing back from the device. */
+/** The moving statistics by the function, for a backend whose tensors are not on the CPU. */
 export const movingStatisticsFunction: Kernels['movingStatistics'] = (
   inputs,
   {rule, momentum, skipNonFinite},

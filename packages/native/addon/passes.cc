@@ -3,14 +3,7 @@
 #include <algorithm>
 #include <array>
 
-// Compiled once for each generation of vector units; the processor's is chosen at load time.
-#if defined(__x86_64__)
-#define FOR_EACH_VECTOR_UNIT \
-  __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_EACH_VECTOR_UNIT
-#endif
-#define INLINED inline __attribute__((always_inline))
+#include "vector_units.h"
 
 namespace resbatchnorm {
 namespace {

@@ -13,7 +13,7 @@ const kinds = Object.entries(optimizers);
 
 /** Variables of several sizes: more than one thread works at the largest. */
 class Problem {
-  readonly variables = [[3], [2, 5], [300, 301], []].map((shape, i) =>
+  readonly variables = [[3], [2, 5], [200, 201], []].map((shape, i) =>
     tf.variable(tf.randomNormal(shape, 0, 1, 'float32', i + 1)),
   );
 

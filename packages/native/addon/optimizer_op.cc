@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "parts.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
-#include "tensorflow/core/lib/core/threadpool.h"
 #include "vector_units.h"
 
 namespace resbatchnorm {
@@ -44,9 +44,6 @@ REGISTER_OP("ResBatchNormOptimizerStep")
     .Attr("variables: int >= 1")
     .Attr("states: int >= 0")
     .SetShapeFn(tensorflow::shape_inference::UnknownShape);
-
-// So many values are worth a thread.
-constexpr int64_t kValuesPerThread = 16384;
 
 // A piece of a variable, with what belongs to it.
 struct Piece {
@@ -177,9 +174,7 @@ class OptimizerStepKernel : public OpKernel {
   void ApplyTo(const std::vector<Piece>& whole, const float* hyper, ThreadPool* pool) const {
     int64_t total = 0;
     for (const Piece& piece : whole) total += piece.size;
-    const int64_t parts =
-        std::max<int64_t>(1, std::min<int64_t>(pool->NumThreads(), total / kValuesPerThread));
-    const auto apply = [&](int64_t part) {
+    ForEachPart(ThreadsFor(total, *pool), pool, [&](int64_t part, int64_t parts) {
       const int64_t begin = total * part / parts, end = total * (part + 1) / parts;
       int64_t start = 0;
       for (const Piece& piece : whole) {
@@ -188,13 +183,6 @@ class OptimizerStepKernel : public OpKernel {
         if (from < to) rule_.apply(Cut(piece, from, to), hyper);
         start += piece.size;
       }
-    };
-    if (parts == 1) return apply(0);
-    const ThreadPool::SchedulingParams one_each(
-        ThreadPool::SchedulingStrategy::kFixedBlockSize, /*cost_per_unit=*/absl::nullopt,
-        /*block_size=*/1);
-    pool->ParallelFor(parts, one_each, [&](int64_t begin, int64_t end) {
-      for (int64_t part = begin; part < end; ++part) apply(part);
     });
   }
 

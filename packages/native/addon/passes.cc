@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "parts.h"
 #include "vector_units.h"
 
 namespace resbatchnorm {
 namespace {
 
 using tensorflow::thread::ThreadPool;
-
-// A thread is worth it for so many values: to wake one takes as long as to go over a few thousand.
-constexpr int64_t kValuesPerThread = 16384;
 
 // So many rows are added up in float32 before their sum goes into one of float64. The rounding
 // errors of sums so short are small, and of either sign.
@@ -59,8 +57,7 @@ class Grid {
 
   // How many threads are worth it.
   int64_t PartsFor(const ThreadPool& pool) const {
-    const int64_t threads = std::min<int64_t>(pool.NumThreads(), Units());
-    return std::max<int64_t>(1, std::min(threads, view_.size() / kValuesPerThread));
+    return std::max<int64_t>(1, std::min(Units(), ThreadsFor(view_.size(), pool)));
   }
 
   // Calls visit(block) for blocks that together are one of so many parts of the array.
@@ -100,19 +97,6 @@ class Grid {
   int64_t width_;
 };
 
-// Calls fn(part, parts) for each part, on a thread of the pool.
-template <typename Fn>
-void ForEachPart(const Grid& grid, ThreadPool* pool, Fn fn) {
-  const int64_t parts = grid.PartsFor(*pool);
-  if (parts == 1) return fn(0, 1);
-  const ThreadPool::SchedulingParams one_each(
-      ThreadPool::SchedulingStrategy::kFixedBlockSize, /*cost_per_unit=*/absl::nullopt,
-      /*block_size=*/1);
-  pool->ParallelFor(parts, one_each, [&](int64_t begin, int64_t end) {
-    for (int64_t part = begin; part < end; ++part) fn(part, parts);
-  });
-}
-
 // Sums of each channel: add(block, sums) adds those of a block, one a column. Sums of the same
 // name lie `columns` apart.
 template <int kinds, typename Add>
@@ -120,7 +104,7 @@ void SumUp(const ChannelView& view, ThreadPool* pool, const Grid& grid,
            const std::array<Sums*, kinds>& results, Add add) {
   const int64_t columns = grid.Columns();
   std::vector<Sums> of_parts(grid.PartsFor(*pool));
-  ForEachPart(grid, pool, [&](int64_t part, int64_t parts) {
+  ForEachPart(of_parts.size(), pool, [&](int64_t part, int64_t parts) {
     Sums& sums = of_parts[part];
     sums.assign(kinds * columns, 0);
     grid.VisitPart(part, parts,
@@ -314,7 +298,7 @@ void Passes::Normalize(const float* x, const float* shortcut, const Affine& affi
                        float* y) const {
   const Grid grid(view_);
   const Columns columns(grid, affine);
-  ForEachPart(grid, pool_, [&](int64_t part, int64_t parts) {
+  ForEachPart(grid.PartsFor(*pool_), pool_, [&](int64_t part, int64_t parts) {
     grid.VisitPart(part, parts, [&](const Block& block) {
       NormalizeBlock(block, x + block.start, shortcut ? shortcut + block.start : nullptr, columns,
                      bounds, y + block.start);
@@ -339,7 +323,7 @@ void Passes::InputGrad(const Upstream& upstream, const float* x,
   const Grid grid(view_);
   const Columns columns(grid, affine);
   const std::vector<float> scales = grid.Spread(dz_scale);
-  ForEachPart(grid, pool_, [&](int64_t part, int64_t parts) {
+  ForEachPart(grid.PartsFor(*pool_), pool_, [&](int64_t part, int64_t parts) {
     grid.VisitPart(part, parts, [&](const Block& block) {
       InputGradBlock(block, At(upstream, block.start), x + block.start, scales.data(), columns,
                      dx + block.start, dz ? dz + block.start : nullptr);

@@ -1,5 +1,5 @@
-// A step of an optimizer for all variables at once: what tf.train.sgd, momentum and adam of
-// TensorFlow.js do by several ops for each variable, in one pass over the memory.
+// A step of an optimizer for all variables at once: what tf.train.sgd, momentum, rmsprop and adam
+// of TensorFlow.js do by several ops for each variable, in one pass over the memory.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -24,11 +24,13 @@ using tensorflow::Tensor;
 using tensorflow::errors::InvalidArgument;
 using tensorflow::thread::ThreadPool;
 
-// The state is one tensor a variable for momentum and Nesterov (the accumulation), two for Adam
-// (all first moments, then all second ones). The hyperparameters are
+// The state is one tensor a variable for momentum and Nesterov (the accumulation), two for RMSProp
+// (all mean squares, then all accumulations) and Adam (all first moments, then all second ones).
+// The hyperparameters are
 //
 //     sgd                 learning_rate
 //     momentum, nesterov  learning_rate, momentum
+//     rmsprop             learning_rate, decay, 1 − decay, momentum, epsilon
 //     adam                learning_rate, beta1, 1 − beta1, beta2, 1 − beta2, epsilon, 1 − beta1ᵗ,
 //                         1 − beta2ᵗ
 //
@@ -40,7 +42,7 @@ REGISTER_OP("ResBatchNormOptimizerStep")
     .Input("hyperparameters: float")
     .Output("next_values: variables * float")
     .Output("next_state: states * float")
-    .Attr("rule: {'sgd', 'momentum', 'nesterov', 'adam'}")
+    .Attr("rule: {'sgd', 'momentum', 'nesterov', 'rmsprop', 'adam'}")
     .Attr("variables: int >= 1")
     .Attr("states: int >= 0")
     .SetShapeFn(tensorflow::shape_inference::UnknownShape);
@@ -83,6 +85,22 @@ void Nesterov(const Piece& piece, const float* hyper) {
   }
 }
 
+// Source: Tieleman and Hinton, "Lecture 6.5: rmsprop", 2012. Epsilon is within the root.
+FOR_EACH_VECTOR_UNIT
+void RmsProp(const Piece& piece, const float* hyper) {
+  const float rate = hyper[0], kept = hyper[1], added = hyper[2];
+  const float momentum = hyper[3], epsilon = hyper[4];
+  for (int64_t i = 0; i < piece.size; ++i) {
+    const float gradient = piece.gradient[i];
+    const float square = kept * piece.state[0][i] + added * (gradient * gradient);
+    const float step = rate * gradient / std::sqrt(square + epsilon);
+    const float accumulation = momentum * piece.state[1][i] + step;
+    piece.next_state[0][i] = square;
+    piece.next_state[1][i] = accumulation;
+    piece.next_value[i] = piece.value[i] - accumulation;
+  }
+}
+
 // Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015.
 FOR_EACH_VECTOR_UNIT
 void Adam(const Piece& piece, const float* hyper) {
@@ -111,6 +129,7 @@ const Rule kRules[] = {
     {"sgd", 0, 1, Sgd},
     {"momentum", 1, 2, Momentum},
     {"nesterov", 1, 2, Nesterov},
+    {"rmsprop", 2, 5, RmsProp},
     {"adam", 2, 8, Adam},
 };
 

@@ -7,6 +7,7 @@ const optimizers = {
   sgd: () => tf.train.sgd(0.1),
   momentum: () => tf.train.momentum(0.1, 0.9),
   'momentum by Nesterov': () => tf.train.momentum(0.1, 0.9, true),
+  rmsprop: () => tf.train.rmsprop(0.01, 0.9, 0.5),
   adam: () => tf.train.adam(0.01),
 };
 const kinds = Object.entries(optimizers);
@@ -28,6 +29,8 @@ class Problem {
     return all.flatMap(values => [...values]);
   }
 }
+
+const asItIs = (optimizer: tf.Optimizer) => optimizer;
 
 function countOps(): () => string[] {
   const backend = tf.backend() as unknown as {executeMultipleOutputs(name: string): void};
@@ -58,24 +61,29 @@ describe.each(['tensorflow', 'cpu'])('on %s', backendName => {
     expect(differences.every(difference => difference < 1e-5)).toBe(true);
   });
 
-  test.each(kinds)('%s: its state goes into the other, and back', async (_, make) => {
-    const [stock, fused] = [new Problem(), new Problem()];
-    const first = fuseUpdates(make());
-    for (let i = 0; i < 2; ++i) {
-      stock.step(first);
-      fused.variables.forEach((x, at) => x.assign(stock.variables[at]));
-    }
-    const weights = await first.getWeights();
-    const second = make();
+  test.each([
+    ...kinds.map(([kind, make]) => [kind, 'other', fuseUpdates, make, asItIs] as const),
+    ...kinds.map(([kind, make]) => [kind, 'fused', asItIs, make, fuseUpdates] as const),
+  ])('%s: its state goes into the %s', async (_, __, from, make, to) => {
+    const [stock, resumed] = [new Problem(), new Problem()];
+    const first = from(make());
+    stock.step(first);
+    stock.step(first);
+    resumed.variables.forEach((x, i) => x.assign(stock.variables[i]));
+    const second = to(make());
     await second.setWeights(
-      weights.map(({name, tensor}) => ({name, tensor: tensor.clone()})),
+      (await first.getWeights()).map(({name, tensor}) => ({
+        name,
+        tensor: tensor.clone(),
+      })),
     );
     stock.step(first);
-    fused.step(second);
+    resumed.step(second);
     const expected = await stock.values();
-    const differences = (await fused.values()).map((x, i) => Math.abs(x - expected[i]));
+    const differences = (await resumed.values()).map((x, i) => Math.abs(x - expected[i]));
     expect(differences.every(difference => difference < 1e-5)).toBe(true);
-    expect(first.iterations).toBe(second.iterations);
+    expect(second.iterations).toBe(3);
+    expect(second.getConfig()).toEqual(first.getConfig());
   });
 
   test.each(kinds)('%s: a step keeps no tensor', (_, make) => {
@@ -92,9 +100,9 @@ describe.each(['tensorflow', 'cpu'])('on %s', backendName => {
 describe('on tensorflow', () => {
   beforeAll(() => tf.setBackend('tensorflow'));
 
-  test('a step is one op', () => {
+  test.each(kinds)('%s: a step is one op', (_, make) => {
     const problem = new Problem();
-    const optimizer = fuseUpdates(tf.train.adam(0.01));
+    const optimizer = fuseUpdates(make());
     problem.step(optimizer);
     const opsRun = countOps();
     problem.step(optimizer);
@@ -119,24 +127,66 @@ describe('on tensorflow', () => {
     );
   });
 
-  test('a variable without a gradient is left alone', async () => {
-    const variables = [tf.variable(tf.ones([2])), tf.variable(tf.ones([2]))];
-    const optimizer = fuseUpdates(tf.train.momentum(1, 0.5));
-    const apply = (other: tf.Tensor | null) =>
-      optimizer.applyGradients([
-        {name: variables[0].name, tensor: tf.ones([2])},
-        {name: variables[1].name, tensor: other as tf.Tensor},
-      ]);
+  // What the optimizer itself takes, and the op does not.
+  describe.each<[string, () => tf.Tensor | null | undefined]>([
+    ['null', () => null],
+    ['undefined', () => undefined],
+    ['of integers', () => tf.tensor1d([1, 2], 'int32')],
+    ['to broadcast', () => tf.scalar(3)],
+  ])('a gradient that is %s', (_, gradient) => {
+    test.each(kinds)('%s: as without fuseUpdates', (__, make) =>
+      expectSameSteps(make, ([a, b]) => [
+        {name: a.name, tensor: tf.ones([2])},
+        {name: b.name, tensor: gradient() as tf.Tensor},
+      ]),
+    );
+  });
+
+  test.each(kinds)('%s: a variable named twice is updated twice', (_, make) =>
+    expectSameSteps(make, ([a]) => [
+      {name: a.name, tensor: tf.ones([2])},
+      {name: a.name, tensor: tf.tensor1d([-3, 5])},
+    ]),
+  );
+
+  test.each(kinds)('%s: an error changes nothing, and names what is wrong', (_, make) => {
+    const variable = tf.variable(tf.ones([2]));
+    const optimizer = fuseUpdates(make());
+    const apply = (tensor: tf.Tensor) =>
+      optimizer.applyGradients([{name: variable.name, tensor}]);
     apply(tf.ones([2]));
-    apply(null);
-    expect([...(await variables[0].data())]).toEqual([-1.5, -1.5]);
-    expect([...(await variables[1].data())]).toEqual([0, 0]);
+    const [before, tensors] = [variable.dataSync(), tf.memory().numTensors];
+    const wrong = tf.ones([3, 2]);
+    expect(() => apply(wrong)).toThrow(/shape of the new value \(3,2\)/);
+    wrong.dispose();
+    expect(variable.dataSync()).toEqual(before);
+    expect(tf.memory().numTensors).toBe(tensors);
+    expect(optimizer.iterations).toBe(1);
   });
 });
 
+/** That two variables after three steps, and what is saved, are those of the optimizer as it is. */
+function expectSameSteps(
+  make: () => tf.Optimizer,
+  gradients: (variables: tf.Variable[]) => {name: string; tensor: tf.Tensor}[],
+): void {
+  const [expected, received] = [asItIs, fuseUpdates].map(wrap => {
+    const optimizer = wrap(make());
+    const variables = [tf.variable(tf.ones([2])), tf.variable(tf.tensor1d([2, -1]))];
+    for (let i = 0; i < 3; ++i) {
+      tf.tidy(() => optimizer.applyGradients(gradients(variables)));
+    }
+    return [optimizer.iterations, ...variables.flatMap(x => [...x.dataSync()])];
+  });
+  received.forEach((x, i) => expect(x).toBeCloseTo(expected[i], 5));
+}
+
 test('other optimizers are refused by name', () => {
   expect(() => fuseUpdates(tf.train.adadelta())).toThrow(
-    /must be one of tf.train.sgd, momentum and adam. Received: Adadelta/,
+    /must be one of tf.train.sgd, momentum, rmsprop \(not centered\) and adam. Received: Adadelta/,
+  );
+  expect(() => fuseUpdates(tf.train.rmsprop(0.1, 0.9, 0, 1e-7, true))).toThrow(
+    /Received: centered RMSProp/,
   );
   expect(() => fuseUpdates(undefined as unknown as tf.Optimizer)).toThrow(
     /Received: undefined/,

@@ -4,6 +4,7 @@ import {
   mul,
   tensor1d,
   tidy,
+  util,
   type NamedTensorMap,
   type Optimizer,
   type Scalar,
@@ -31,9 +32,14 @@ interface Internals {
   accumulations: State[];
   beta1: number;
   beta2: number;
+  decay: number;
+  momentum: number;
+  centered: boolean;
   epsilon: number;
   accBeta1: Variable;
   accBeta2: Variable;
+  accumulatedMeanSquares: State[];
+  accumulatedMoments: State[];
   accumulatedFirstMoment: State[];
   accumulatedSecondMoment: State[];
   incrementIterations(): void;
@@ -41,7 +47,7 @@ interface Internals {
 
 /** How the op does what an optimizer does. */
 interface Rule {
-  name(optimizer: Internals): 'sgd' | 'momentum' | 'nesterov' | 'adam';
+  name(optimizer: Internals): 'sgd' | 'momentum' | 'nesterov' | 'rmsprop' | 'adam';
   /** The optimizer's variables, a list for each kind. */
   states(optimizer: Internals): State[][];
   /** As the op wants them: see addon/optimizer_op.cc. */
@@ -62,6 +68,19 @@ const rules: Record<string, Rule> = {
     name: ({useNesterov}) => (useNesterov ? 'nesterov' : 'momentum'),
     states: ({accumulations}) => [accumulations],
     hyperparameters: ({c, m}) => [-value(c), value(m)],
+  },
+  RMSProp: {
+    name: () => 'rmsprop',
+    states: ({accumulatedMeanSquares, accumulatedMoments}) => [
+      accumulatedMeanSquares,
+      accumulatedMoments,
+    ],
+    hyperparameters: ({learningRate, decay, momentum, epsilon}) => [
+      learningRate,
+      ...[decay, 1 - decay],
+      momentum,
+      epsilon,
+    ],
   },
   Adam: {
     name: () => 'adam',
@@ -88,46 +107,56 @@ const rules: Record<string, Rule> = {
  * the memory, where TensorFlow runs on the CPU with the addon that `setup` built. Elsewhere the
  * optimizer works as before. Its state, and what is saved of it, stay what they are.
  *
- * @param optimizer From tf.train.sgd, momentum (with Nesterov or without) or adam.
+ * @param optimizer From tf.train.sgd, momentum (with Nesterov or without), rmsprop (not centered:
+ *     its root of a small difference depends on the rounding of every op) or adam.
  * @returns The same optimizer.
  * @throws NativeError if it is another optimizer.
  */
 export function fuseUpdates<T extends Optimizer>(optimizer: T): T {
   const className = optimizer?.getClassName?.();
   const rule = rules[className];
-  if (rule === undefined) {
+  const internals = optimizer as unknown as Internals;
+  const centered = internals?.centered ? 'centered ' : '';
+  if (rule === undefined || centered) {
     throw new NativeError(
-      'fuseUpdates: the optimizer must be one of tf.train.sgd, momentum and adam. ' +
-        `Received: ${className ?? String(optimizer)}.`,
+      'fuseUpdates: the optimizer must be one of tf.train.sgd, momentum, rmsprop (not centered) ' +
+        `and adam. Received: ${centered}${className ?? String(optimizer)}.`,
       'Use it as it is.',
     );
   }
   const stock = optimizer.applyGradients.bind(optimizer);
   optimizer.applyGradients = gradients => {
-    const internals = optimizer as unknown as Internals;
     // The optimizer's own first step makes its variables.
     if (!hasOp() || !applyFused(internals, rule, gradients)) stock(gradients);
   };
   return optimizer;
 }
 
-/** False, and nothing has changed, where a variable has no gradient or no state yet. */
+/**
+ * False, and nothing has changed, for what the op does not take: a variable without gradient or
+ * state, or named twice; other dtypes; shapes to broadcast, or that are wrong.
+ */
 function applyFused(optimizer: Internals, rule: Rule, gradients: Gradients): boolean {
   const named = inOrder(gradients);
   const {registeredVariables} = engine();
   const variables = named.map(({name}) => registeredVariables[name]);
-  const states = rule.states(optimizer);
-  const state = states.flatMap(kind => named.map((_, i) => kind[i]?.variable));
-  const isComplete =
-    named.length > 0 &&
-    named.every(({tensor}) => tensor != null) &&
-    [...variables, ...state].every(tensor => tensor?.dtype === 'float32');
-  if (!isComplete) return false;
+  const tensors = named.map(({tensor}) => tensor);
+  const states = rule
+    .states(optimizer)
+    .map(kind => variables.map((_, i) => kind[i]?.variable));
+  const fits =
+    variables.length > 0 &&
+    new Set(variables).size === variables.length &&
+    [variables, tensors, ...states].every(list =>
+      list.every((tensor, i) => fitsTo(variables[i], tensor)),
+    );
+  if (!fits) return false;
+  const state = states.flat();
   tidy(() => {
     const next = runOp(
       rule.name(optimizer),
       variables,
-      named.map(({tensor}) => tensor),
+      tensors,
       state,
       rule.hyperparameters(optimizer),
     );
@@ -136,6 +165,18 @@ function applyFused(optimizer: Internals, rule: Rule, gradients: Gradients): boo
   rule.finish?.(optimizer);
   optimizer.incrementIterations();
   return true;
+}
+
+function fitsTo(
+  variable: Variable | undefined,
+  tensor: Tensor | null | undefined,
+): boolean {
+  return (
+    variable !== undefined &&
+    tensor?.dtype === 'float32' &&
+    !tensor.isDisposed &&
+    util.arraysEqual(tensor.shape, variable.shape)
+  );
 }
 
 function inOrder(gradients: Gradients): {name: string; tensor: Tensor}[] {

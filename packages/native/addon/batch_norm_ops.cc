@@ -14,7 +14,6 @@
 namespace resbatchnorm {
 namespace {
 
-using tensorflow::OpInputList;
 using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
@@ -68,7 +67,13 @@ REGISTER_OP("ResBatchNormInference")
     .NORM_ATTRS.SetShapeFn(UnknownShape);
 
 const float* Data(const Tensor& tensor) { return tensor.flat<float>().data(); }
-float* Data(Tensor* tensor) { return tensor->flat<float>().data(); }
+const float* Data(const Tensor* tensor) { return tensor ? Data(*tensor) : nullptr; }
+float* Data(Tensor* tensor) { return tensor ? tensor->flat<float>().data() : nullptr; }
+
+// The last input, which is optional; null if it is not there.
+const Tensor* Optional(OpKernelContext* context, int index) {
+  return index < context->num_inputs() ? &context->input(index) : nullptr;
+}
 
 // What the three kernels have in common.
 class NormKernel : public OpKernel {
@@ -83,7 +88,8 @@ class NormKernel : public OpKernel {
   }
 
  protected:
-  // An empty view, with an error in the context, if the shapes do not fit.
+  // An empty view, with an error in the context, if the shapes do not fit. Null stands for a
+  // tensor that is not there.
   ChannelView View(OpKernelContext* context, const Tensor& x,
                    std::initializer_list<const Tensor*> of_shape_of_x,
                    std::initializer_list<const Tensor*> per_channel) const {
@@ -100,7 +106,7 @@ class NormKernel : public OpKernel {
       return false;
     };
     for (const Tensor* tensor : of_shape_of_x) {
-      if (!fits(tensor, x.shape())) return view;
+      if (tensor && !fits(tensor, x.shape())) return view;
     }
     for (const Tensor* tensor : per_channel) {
       if (!fits(tensor, TensorShape({x.dim_size(axis_)}))) return view;
@@ -139,8 +145,6 @@ class NormKernel : public OpKernel {
   Bounds bounds_;
 };
 
-const Tensor* First(const OpInputList& list) { return list.size() > 0 ? &list[0] : nullptr; }
-
 class TrainingKernel : public NormKernel {
  public:
   using NormKernel::NormKernel;
@@ -148,11 +152,8 @@ class TrainingKernel : public NormKernel {
     const Tensor& x = context->input(0);
     const Tensor& gamma = context->input(1);
     const Tensor& beta = context->input(2);
-    OpInputList shortcuts;
-    OP_REQUIRES_OK(context, context->input_list("shortcut", &shortcuts));
-    const Tensor* shortcut = First(shortcuts);
-    const ChannelView view =
-        View(context, x, {shortcut ? shortcut : &x}, {&gamma, &beta});
+    const Tensor* shortcut = Optional(context, 3);
+    const ChannelView view = View(context, x, {shortcut}, {&gamma, &beta});
     Tensor *y, *mean, *variance;
     OP_REQUIRES_OK(context, context->status());
     OP_REQUIRES_OK(context, context->allocate_output(0, x.shape(), &y));
@@ -165,7 +166,7 @@ class TrainingKernel : public NormKernel {
     passes.Moments(Data(x), &means, &variances);
     std::copy(means.begin(), means.end(), Data(mean));
     std::copy(variances.begin(), variances.end(), Data(variance));
-    passes.Normalize(Data(x), shortcut ? Data(*shortcut) : nullptr,
+    passes.Normalize(Data(x), Data(shortcut),
                      Normalization(view.channels, Data(gamma), Data(beta), means, variances),
                      bounds_, Data(y));
   }
@@ -180,17 +181,14 @@ class InferenceKernel : public NormKernel {
     const Tensor& beta = context->input(2);
     const Tensor& mean = context->input(3);
     const Tensor& variance = context->input(4);
-    OpInputList shortcuts;
-    OP_REQUIRES_OK(context, context->input_list("shortcut", &shortcuts));
-    const Tensor* shortcut = First(shortcuts);
-    const ChannelView view = View(context, x, {shortcut ? shortcut : &x},
-                                  {&gamma, &beta, &mean, &variance});
+    const Tensor* shortcut = Optional(context, 5);
+    const ChannelView view = View(context, x, {shortcut}, {&gamma, &beta, &mean, &variance});
     Tensor* y;
     OP_REQUIRES_OK(context, context->status());
     OP_REQUIRES_OK(context, context->allocate_output(0, x.shape(), &y));
     if (x.NumElements() == 0) return;
     PassesOver(context, view)
-        .Normalize(Data(x), shortcut ? Data(*shortcut) : nullptr,
+        .Normalize(Data(x), Data(shortcut),
                    Normalization(view.channels, Data(gamma), Data(beta), Data(mean),
                                  Data(variance)),
                    bounds_, Data(y));
@@ -211,11 +209,8 @@ class TrainingGradKernel : public NormKernel {
     const Tensor& gamma = context->input(2);
     const Tensor& mean = context->input(3);
     const Tensor& variance = context->input(4);
-    OpInputList ys;
-    OP_REQUIRES_OK(context, context->input_list("y", &ys));
-    const Tensor* y = First(ys);
-    const ChannelView view =
-        View(context, x, {&dy, y ? y : &x}, {&gamma, &mean, &variance});
+    const Tensor* y = Optional(context, 5);
+    const ChannelView view = View(context, x, {&dy, y}, {&gamma, &mean, &variance});
     OpOutputList dshortcuts;
     Tensor *dx, *dgamma, *dbeta, *dshortcut = nullptr;
     OP_REQUIRES_OK(context, context->status());
@@ -229,7 +224,7 @@ class TrainingGradKernel : public NormKernel {
     if (x.NumElements() == 0) return;
 
     const Passes passes = PassesOver(context, view);
-    const Upstream upstream{Data(dy), y ? Data(*y) : nullptr, bounds_};
+    const Upstream upstream{Data(dy), Data(y), bounds_};
     Sums sum_dz, sum_x, sum_dz_x;
     passes.GradSums(upstream, Data(x), Data(mean), &sum_dz, &sum_x, &sum_dz_x);
     const double n = view.count();
@@ -250,7 +245,7 @@ class TrainingGradKernel : public NormKernel {
       Data(dbeta)[c] = sum_dz[c];
     }
     passes.InputGrad(upstream, Data(x), dz_scale, affine, Data(dx),
-                     dshortcut ? Data(dshortcut) : nullptr);
+                     Data(dshortcut));
   }
 };
 

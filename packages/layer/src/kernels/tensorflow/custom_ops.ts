@@ -5,7 +5,12 @@
  */
 import {env, type TensorInfo} from '@tensorflow/tfjs-core';
 
-import type {Kernels, MovingStatisticsInputs, NormAttrs} from '../kernel.js';
+import {
+  followed,
+  type Kernels,
+  type MovingStatisticsInputs,
+  type NormAttrs,
+} from '../kernel.js';
 import {sharedVector, type OpAttr, type TensorFlowBackend} from './ops.js';
 
 /** Whether they are used where they are there; off, TensorFlow's own ops are. On by default. */
@@ -41,7 +46,7 @@ export const customOps: Kernels = {
     const backend = kernelBackend as unknown as TensorFlowBackend;
     return backend.executeMultipleOutputs(
       'ResBatchNormTraining',
-      [...normAttrs(backend, attrs), count(backend, 'shortcuts', shortcut)],
+      [...normAttrs(backend, attrs), count(backend, 'shortcuts', shortcut !== undefined)],
       [x, gamma, beta, ...optional(shortcut)],
       3,
     );
@@ -49,13 +54,12 @@ export const customOps: Kernels = {
 
   trainingGrad({dy, x, gamma, mean, variance, y}, attrs, kernelBackend) {
     const backend = kernelBackend as unknown as TensorFlowBackend;
-    const shortcut = attrs.hasShortcut ? dy : undefined;
     return backend.executeMultipleOutputs(
       'ResBatchNormTrainingGrad',
       [
         ...normAttrs(backend, attrs),
-        count(backend, 'ys', y),
-        count(backend, 'shortcuts', shortcut),
+        count(backend, 'ys', y !== undefined),
+        count(backend, 'shortcuts', attrs.hasShortcut),
       ],
       [dy, x, gamma, mean, variance, ...optional(y)],
       attrs.hasShortcut ? 4 : 3,
@@ -66,7 +70,7 @@ export const customOps: Kernels = {
     const backend = kernelBackend as unknown as TensorFlowBackend;
     return backend.executeMultipleOutputs(
       'ResBatchNormInference',
-      [...normAttrs(backend, attrs), count(backend, 'shortcuts', shortcut)],
+      [...normAttrs(backend, attrs), count(backend, 'shortcuts', shortcut !== undefined)],
       [x, gamma, beta, mean, variance, ...optional(shortcut)],
       1,
     );
@@ -119,9 +123,8 @@ function inOrderOf(
   inputs: MovingStatisticsInputs,
   [mean, variance, skipped]: TensorInfo[],
 ): TensorInfo[] {
-  const next: Record<string, TensorInfo> = {moving_mean: mean, moving_variance: variance};
-  const names = Object.keys(inputs).filter(name => name in next);
-  return [...names.map(name => next[name]), skipped];
+  const names = Object.keys(inputs).filter(name => name in followed);
+  return [...names.map(name => ({mean, variance})[followed[name]]), skipped];
 }
 
 function normAttrs(
@@ -141,10 +144,6 @@ function optional(tensor: TensorInfo | undefined): TensorInfo[] {
 }
 
 /** The length of such a list. */
-function count(
-  {binding}: TensorFlowBackend,
-  name: string,
-  tensor: TensorInfo | undefined,
-): OpAttr {
-  return {name, type: binding.TF_ATTR_INT, value: tensor === undefined ? 0 : 1};
+function count({binding}: TensorFlowBackend, name: string, isThere: boolean): OpAttr {
+  return {name, type: binding.TF_ATTR_INT, value: isThere ? 1 : 0};
 }

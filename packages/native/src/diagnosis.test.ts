@@ -1,4 +1,3 @@
-import {additionsSha256} from './addon_build.js';
 import {diagnose} from './diagnosis.js';
 import {formatReport} from './doctor_report.js';
 import type {Examination} from './examine.js';
@@ -17,6 +16,7 @@ const healthy: Examination = {
     tfjsVersion: '4.22.0',
   },
   addonExists: true,
+  additionsSha256: 'now',
   probe: {ok: true, tensorflowVersion: '2.20.0', usesGpu: false, log},
   build: {isCuda: false, computeCapabilities: []},
   installed: {},
@@ -35,11 +35,14 @@ describe('diagnose', () => {
       tensorflowDirectory: '/tensorflow',
       device: 'cpu' as const,
       tfjsNodeVersion: '4.22.0',
-      additionsSha256: additionsSha256(),
+      additionsSha256: 'now',
       addonSha256: '',
     };
     expect(diagnose({...healthy, record}).notes).toEqual([]);
-    const {notes} = diagnose({...healthy, record: {...record, additionsSha256: ''}});
+    const {notes} = diagnose({
+      ...healthy,
+      record: {...record, additionsSha256: 'before'},
+    });
     expect(notes).toEqual([
       {
         problem: expect.stringContaining('another version of @resbatchnorm/native'),

@@ -1,5 +1,4 @@
 /** What is wrong, judged from an examination. */
-import {additionsSha256} from './addon_build.js';
 import type {Examination} from './examine.js';
 import {type Finding, setUpGpu, whyNoGpu} from './gpu_reasons.js';
 import {hasNodeFault} from './node_fault.js';
@@ -64,8 +63,8 @@ function whyBroken({
   return undefined;
 }
 
-function addonNotes({record, driver}: Examination): Finding[] {
-  if (!record || record.additionsSha256 === additionsSha256()) return [];
+function addonNotes({record, additionsSha256, driver}: Examination): Finding[] {
+  if (!record || record.additionsSha256 === additionsSha256) return [];
   return [
     {
       problem:

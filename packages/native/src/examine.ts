@@ -2,6 +2,7 @@
 import {existsSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 
+import {additionsSha256} from './addon_build.js';
 import {cudaReleaseOf, type Library, locateLibraries} from './cuda_libraries.js';
 import {pipLibraryDirectories} from './cuda_libraries.js';
 import {findNvidiaDriver, type NvidiaDriver} from './nvidia_driver.js';
@@ -21,6 +22,8 @@ export interface Examination {
   addonExists: boolean;
   /** Undefined if the addon is not one that `setup` built. */
   record?: SetupRecord;
+  /** Of what `setup` would add to the addon now. */
+  additionsSha256: string;
   /** What came of running one op; undefined without an addon. */
   probe?: ProbeResult;
   build?: BuildInfo;
@@ -50,6 +53,7 @@ export async function examine(startDirectories?: string[]): Promise<Examination>
     tfjsNode,
     addonExists,
     record,
+    additionsSha256: additionsSha256(),
     probe,
     build,
     installed: tensorflowDirectory ? pipCudaVersions(tensorflowDirectory) : {},

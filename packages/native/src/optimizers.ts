@@ -200,9 +200,11 @@ interface TensorFlowBackend {
 const OP = 'ResBatchNormOptimizerStep';
 const known = new WeakMap<object, boolean>();
 
+const currentBackend = () => engine().backend as unknown as TensorFlowBackend;
+
 function hasOp(): boolean {
   if (engine().backendName !== 'tensorflow') return false;
-  const backend = engine().backend as unknown as TensorFlowBackend;
+  const backend = currentBackend();
   if (backend.isUsingGpuDevice) return false;
   let isThere = known.get(backend);
   if (isThere === undefined) known.set(backend, (isThere = isRegistered(backend)));
@@ -227,10 +229,9 @@ function runOp(
   state: Tensor[],
   hyperparameters: number[],
 ): Tensor[] {
-  const {binding, executeMultipleOutputs} = engine()
-    .backend as unknown as TensorFlowBackend;
-  return executeMultipleOutputs.call(
-    engine().backend,
+  const backend = currentBackend();
+  const {binding} = backend;
+  return backend.executeMultipleOutputs(
     OP,
     [
       {name: 'rule', type: binding.TF_ATTR_STRING, value: rule},

@@ -22,7 +22,7 @@ const layers = [
   ['norm/'],
   ['kernels/'],
   ['batch_norms'],
-  ['channel_view', 'errors'],
+  ['channel_view', 'errors', 'replica_group'],
 ];
 
 const source = '^packages/layer/src/';

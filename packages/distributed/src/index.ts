@@ -1,0 +1,2 @@
+export {DistributedError} from './distributed_error.js';
+export type {Call, Engine} from './engine.js';

@@ -1,12 +1,10 @@
 // The kernel MOVING_STATISTICS of @resbatchnorm/layer by its rule `exponential`, as a function:
 // ops of TensorFlow that are called as one and run on whatever device the inputs are on. On a CPU the op of moving_statistics_op.cc does the same in less time.
-//
-// Functions belong to a context, so this puts itself before the maker of contexts: the addon is
-// linked with --wrap=TFE_NewContext.
+#include "moving_statistics_function.h"
+
 #include <string>
 #include <vector>
 
-#include "tensorflow/c/eager/c_api.h"
 #include "tensorflow/core/framework/function.h"
 
 namespace {
@@ -66,19 +64,14 @@ FunctionDef MovingStatistics() {
 
 }  // namespace
 
-extern "C" {
+namespace resbatchnorm {
 
-TFE_Context* __real_TFE_NewContext(const TFE_ContextOptions* options, TF_Status* status);
-
-TFE_Context* __wrap_TFE_NewContext(const TFE_ContextOptions* options, TF_Status* status) {
-  TFE_Context* const context = __real_TFE_NewContext(options, status);
-  if (context == nullptr) return nullptr;
+void AddMovingStatisticsFunction(TFE_Context* context) {
   const std::string definition = MovingStatistics().SerializeAsString();
   // Whoever calls the function learns of a failure: it is not there then.
   TF_Status* const ignored = TF_NewStatus();
   TFE_ContextAddFunctionDef(context, definition.data(), definition.size(), ignored);
   TF_DeleteStatus(ignored);
-  return context;
 }
 
-}  // extern "C"
+}  // namespace resbatchnorm

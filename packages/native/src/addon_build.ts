@@ -113,7 +113,7 @@ export function compilerArguments({
     `-L${tensorflowDirectory}`,
     ...libraryNames.map(name => `-l:${name}`),
     '-ldl',
-    // See addon/moving_statistics_function.cc.
+    // See addon/new_context.cc.
     '-Wl,--wrap=TFE_NewContext',
     // The addon finds libtensorflow where pip put it, and that finds the CUDA libraries in
     // the pip packages beside it.

@@ -18,6 +18,10 @@
 #include "tensorflow/core/protobuf/cluster.pb.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 #include "tensorflow/core/protobuf/tensorflow_server.pb.h"
+// What older versions do not have.
+#if __has_include("absl/log/globals.h")
+#include "absl/log/globals.h"
+#endif
 
 namespace resbatchnorm {
 namespace {
@@ -25,17 +29,20 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // How long a process that lives may take to say so.
-constexpr int64_t kAnswerMs = 2000;
+constexpr std::chrono::milliseconds kAnswer(2000);
+
+// How often the timer looks at the time. The calls, of which a step has many, need not wake it.
+constexpr std::chrono::milliseconds kTick(100);
 
 struct Cluster {
   std::vector<std::string> addresses;
   int rank = 0;
   TFE_Context* context = nullptr;
-  std::string error = "TensorFlow was not loaded";
+  std::string error = "TensorFlow was not loaded with it";
 
-  // The call that this process waits in, if any: the timer ends it after the deadline.
+  // The call that this process waits in, if any: the timer ends it at the deadline.
   std::mutex mutex;
-  std::condition_variable changed;
+  std::condition_variable leaving;
   std::thread timer;
   bool waiting = false;
   bool left = false;
@@ -98,7 +105,7 @@ std::string SilentRanks(const Cluster& cluster) {
     if (i == static_cast<size_t>(cluster.rank)) continue;
     checks.emplace_back([&cluster, &silent, i] {
       const Status status;
-      TFE_CollectiveOpsCheckPeerHealth(cluster.context, TaskName(i).c_str(), kAnswerMs,
+      TFE_CollectiveOpsCheckPeerHealth(cluster.context, TaskName(i).c_str(), kAnswer.count(),
                                        status.get());
       silent[i] = !status.ok();
     });
@@ -120,41 +127,34 @@ void Abort(const Cluster& cluster, const std::string& why) {
   TFE_AbortCollectiveOps(cluster.context, status.get());
 }
 
-std::string LateCall(const Cluster& cluster, const std::string& call, double seconds) {
-  std::ostringstream message;
-  message << "rank " << cluster.rank << " waited " << seconds << " s in " << call << ": ";
+std::string WhyLate(const Cluster& cluster) {
   const std::string silent = SilentRanks(cluster);
-  if (!silent.empty()) {
-    message << "no answer from " << silent;
-  } else if (cluster.addresses.size() == 2) {
-    message << "rank " << 1 - cluster.rank << " runs, but does not make the call";
-  } else {
-    message << "all others run, but not all of them make the call";
-  }
-  return message.str();
+  if (!silent.empty()) return "no answer from " + silent;
+  const int others = cluster.addresses.size() - 1;
+  return others == 1 ? "rank " + std::to_string(1 - cluster.rank) + " runs, but makes no call"
+                     : "all others run, but not all of them make a call";
 }
 
 void KeepTime() {
   Cluster& cluster = TheCluster();
   std::unique_lock<std::mutex> lock(cluster.mutex);
-  while (!cluster.left) {
-    if (!cluster.waiting) {
-      cluster.changed.wait(lock);
-    } else if (Clock::now() < cluster.deadline) {
-      cluster.changed.wait_until(lock, cluster.deadline);
-    } else {
-      const Clock::time_point deadline = cluster.deadline;
-      const std::string call = cluster.call;
-      const double seconds = cluster.timeout_seconds;
-      lock.unlock();
-      const std::string why = LateCall(cluster, call, seconds);
-      lock.lock();
-      if (!cluster.waiting || cluster.deadline != deadline) continue;
-      cluster.waiting = false;
-      lock.unlock();
-      Abort(cluster, why);
-      lock.lock();
-    }
+  const auto left = [&cluster] { return cluster.left; };
+  while (!cluster.leaving.wait_for(lock, kTick, left)) {
+    // The others are asked in time, so that the call ends at its deadline.
+    if (!cluster.waiting || Clock::now() < cluster.deadline - kAnswer) continue;
+    const Clock::time_point deadline = cluster.deadline;
+    lock.unlock();
+    const std::string reason = WhyLate(cluster);
+    lock.lock();
+    cluster.leaving.wait_until(lock, deadline, left);
+    if (!cluster.waiting || cluster.deadline != deadline) continue;
+    cluster.waiting = false;
+    std::ostringstream why;
+    why << "rank " << cluster.rank << ", " << cluster.call << ": " << reason << " within "
+        << cluster.timeout_seconds << " s";
+    lock.unlock();
+    Abort(cluster, why.str());
+    lock.lock();
   }
 }
 
@@ -174,9 +174,19 @@ void EnableCollectiveOps(TFE_Context* context) {
   if (cluster.addresses.empty()) return;
   const std::string server = Server(cluster).SerializeAsString();
   const Status status;
+#if __has_include("absl/log/globals.h")
+  // It would say on stderr that it listens, whatever TF_CPP_MIN_LOG_LEVEL is.
+  const absl::LogSeverityAtLeast level = absl::MinLogLevel();
+  absl::SetMinLogLevel(absl::LogSeverityAtLeast::kWarning);
+#endif
   TFE_EnableCollectiveOps(context, server.data(), server.size(), status.get());
+#if __has_include("absl/log/globals.h")
+  absl::SetMinLogLevel(level);
+#endif
   cluster.error = status.message();
 }
+
+bool HasServer() { return TheCluster().error.empty(); }
 
 }  // namespace resbatchnorm
 
@@ -218,7 +228,6 @@ RESBATCHNORM_EXPORT void ResBatchNormBeginCall(const char* call, double timeout_
   cluster.deadline =
       resbatchnorm::Clock::now() + std::chrono::microseconds(int64_t(timeout_seconds * 1e6));
   cluster.waiting = true;
-  cluster.changed.notify_all();
 }
 
 RESBATCHNORM_EXPORT void ResBatchNormEndCall() {
@@ -241,7 +250,7 @@ RESBATCHNORM_EXPORT void ResBatchNormLeaveCluster() {
   {
     const std::lock_guard<std::mutex> lock(cluster.mutex);
     cluster.left = true;
-    cluster.changed.notify_all();
+    cluster.leaving.notify_all();
   }
   if (cluster.timer.joinable()) cluster.timer.join();
 }

@@ -13,6 +13,9 @@ void SetClusterConfig(TFE_ContextOptions* options);
 // without a cluster, but notes the context.
 void EnableCollectiveOps(TFE_Context* context);
 
+// Whether the context has a server for the others.
+bool HasServer();
+
 }  // namespace resbatchnorm
 
 #endif  // RESBATCHNORM_CLUSTER_H_

@@ -1,5 +1,5 @@
 // What a context of TensorFlow needs from its very start. tfjs-node makes one when it is loaded,
-// and lets nobody reach it: so the addon is linked with --wrap=TFE_NewContext.
+// and lets nobody reach it: so the addon is linked with --wrap for the functions here.
 #include "cluster.h"
 #include "moving_statistics_function.h"
 #include "tensorflow/c/eager/c_api.h"
@@ -16,6 +16,13 @@ TFE_Context* __wrap_TFE_NewContext(const TFE_ContextOptions* options, TF_Status*
   resbatchnorm::EnableCollectiveOps(context);
   resbatchnorm::AddMovingStatisticsFunction(context);
   return context;
+}
+
+void __real_TFE_DeleteContext(TFE_Context* context);
+
+void __wrap_TFE_DeleteContext(TFE_Context* context) {
+  // TensorFlow cannot shut the server down, whose threads use the context, and warns of it.
+  if (!resbatchnorm::HasServer()) __real_TFE_DeleteContext(context);
 }
 
 }  // extern "C"

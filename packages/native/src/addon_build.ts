@@ -114,7 +114,7 @@ export function compilerArguments({
     ...libraryNames.map(name => `-l:${name}`),
     '-ldl',
     // See addon/new_context.cc.
-    '-Wl,--wrap=TFE_NewContext',
+    ...['-Wl,--wrap=TFE_NewContext', '-Wl,--wrap=TFE_DeleteContext'],
     // The addon finds libtensorflow where pip put it, and that finds the CUDA libraries in
     // the pip packages beside it.
     `-Wl,-rpath,${tensorflowDirectory}`,

@@ -1,3 +1,4 @@
+export {builtAddonFile} from './built_addon.js';
 export {
   type LoadedTensorFlow,
   loadTensorFlow,

@@ -5,8 +5,8 @@ import {diagnose} from './diagnosis.js';
 import {examine} from './examine.js';
 import {setUpGpu} from './gpu_reasons.js';
 import {NativeError, reasonOf} from './native_error.js';
-import {restoreIsNullOrUndefined} from './node_fault.js';
-import {isOneDnnOn, switchOneDnnOn} from './one_dnn.js';
+import {isOneDnnOn} from './one_dnn.js';
+import {prepareProcess} from './prepare_process.js';
 import {requireTfjsNode} from './tfjs_node.js';
 
 export interface LoadTensorFlowOptions {
@@ -43,10 +43,7 @@ export async function loadTensorFlow({
       gpu === 'require' ? setUpGpu : 'Run `npx resbatchnorm-native setup`.',
     );
   }
-  // TensorFlow's own notes on the processor; warnings and errors stay.
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '1';
-  restoreIsNullOrUndefined();
-  switchOneDnnOn();
+  prepareProcess();
   const {tf, previousBackend} = load(tfjsNode.entry, tfjsNode.name);
   const backend = tf.backend();
   const loaded = {

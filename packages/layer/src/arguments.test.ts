@@ -330,6 +330,7 @@ test('a layer without arguments has the defaults of the TF1 note', () => {
     renorm: false,
     virtualBatchSize: null,
     zeroDebiasMovingMean: false,
+    synchronized: false,
     activation: 'linear',
     betaInitializer: {className: 'Zeros', config: {}},
     gammaInitializer: {className: 'Ones', config: {}},

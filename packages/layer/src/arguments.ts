@@ -80,6 +80,11 @@ export interface ResBatchNormArgs extends LayerArgs {
    * can't be saved: a layer that was loaded has none. Default none.
    */
   adjustment?: Adjustment | null;
+  /**
+   * Whether a training call of one of several replicas (@resbatchnorm/distributed) normalizes by
+   * the statistics of all their batches together. Alone it changes nothing. Default false.
+   */
+  synchronized?: boolean;
   /** Applied at the end, by its name in tfjs-layers. Default `'linear'`. */
   activation?: ActivationName;
   /** Default `'zeros'`. */
@@ -159,6 +164,7 @@ export const options = {
     'a function from a shape to a scale and an offset, or null',
     orNull(value => typeof value === 'function'),
   ),
+  synchronized: flag(false),
   activation: option<ActivationName>(
     'linear',
     'the name of an activation',

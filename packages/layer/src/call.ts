@@ -147,6 +147,7 @@ interface ToCheck {
   mask?: Tensor | null;
   batchWeights?: Tensor | null;
   virtualBatchSize: number | null;
+  synchronized: boolean;
   /** Whether the call came through `apply`, not from a wrapper straight to `call`. */
   isApplied: boolean;
 }
@@ -155,7 +156,7 @@ interface ToCheck {
 export function checkInputs(
   layer: Layer,
   inputs: Tensor | Tensor[],
-  {mask, batchWeights, virtualBatchSize, isApplied}: ToCheck,
+  {mask, batchWeights, virtualBatchSize, synchronized, isApplied}: ToCheck,
 ): CheckedInputs {
   const [x, shortcut = null] = Array.isArray(inputs) ? inputs : [inputs];
   const [batch] = x.shape;
@@ -192,17 +193,18 @@ export function checkInputs(
     mask: isOwn ? mask : null,
     batchWeights: batchWeights ?? null,
   };
-  if (virtualBatchSize !== null) {
+  const maskless = synchronized
+    ? 'synchronized'
+    : virtualBatchSize !== null && 'virtualBatchSize';
+  if (maskless) {
     if (call.mask !== null) {
-      refuse(layer, "virtualBatchSize can't be used with a mask.", call.mask.shape);
+      refuse(layer, `${maskless} can't be used with a mask.`, call.mask.shape);
     }
     if (batchWeights != null) {
-      refuse(
-        layer,
-        "virtualBatchSize can't be used with batchWeights.",
-        batchWeights.shape,
-      );
+      refuse(layer, `${maskless} can't be used with batchWeights.`, batchWeights.shape);
     }
+  }
+  if (virtualBatchSize !== null) {
     if (batch % virtualBatchSize !== 0) {
       refuse(
         layer,

@@ -194,6 +194,11 @@ const conflicts: Conflict[] = [
     'adjustment',
     'an adjustment is made for the shape of a whole batch',
   ),
+  exclusive(
+    'virtualBatchSize',
+    'synchronized',
+    'a batch is either split or joined with those of other replicas',
+  ),
   needs('renormClipping', 'renorm', 'it bounds what renorm does'),
   needs('renormMomentum', 'renorm', 'it is the momentum of renorm alone'),
   {

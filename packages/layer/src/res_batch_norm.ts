@@ -13,6 +13,7 @@ import {STATISTICS_LISTENERS, type StatisticsListener} from './batch_statistics.
 import {batchNormInference} from './norm/batch_norm.js';
 import {epilogueOf, type Epilogue} from './norm/epilogue.js';
 import {normalizeBatch, wholeVariance, type VariantResult} from './norm/variants.js';
+import type {Synchronization} from './norm/synchronized.js';
 import {withMomentWeights} from './norm/weighted_moments.js';
 import {channelAxis} from './channel_view.js';
 import {checkArgs} from './check_arguments.js';
@@ -26,6 +27,7 @@ import {
   type Kwargs,
 } from './call.js';
 import {MovingStatistics, ruleOf, stateVariables, unbiased} from './moving_statistics.js';
+import {replicaGroup} from './replica_group.js';
 import {emitUpdateOp} from './update_ops.js';
 
 // There in every runtime, and in neither of the type libraries that they share.
@@ -248,12 +250,13 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
     const checked = checkInputs(this, inputs, {
       ...(usesBatch && kwargs),
       virtualBatchSize: usesBatch ? this.options.virtualBatchSize : null,
+      synchronized: usesBatch && this.options.synchronized,
       isApplied: this.isApplied,
     });
     return tf.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
       return usesBatch
-        ? this.normalizeByBatch(checked, isTrial)
+        ? this.normalizeByBatch(checked, isTrial, isTraining)
         : this.normalizeByMoving(checked);
     });
   }
@@ -287,6 +290,7 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
   private normalizeByBatch(
     {x, shortcut, mask, batchWeights}: CheckedInputs,
     isTrial: boolean,
+    isTraining: boolean,
   ): tf.Tensor {
     const {options, moving} = this;
     const {gamma, beta} = this.affine();
@@ -305,11 +309,13 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
             clipping: options.renormClipping,
           }
         : null,
+      // A trial, as inference, is of one replica alone.
+      synchronization: isTraining && !isTrial ? this.synchronization() : null,
       shortcut: shortcut && float32(shortcut),
       epilogue: this.epilogue,
     });
-    if (moving !== null && x.size > 0) {
-      const {mean, variance, count} = result;
+    const {mean, variance, count} = result;
+    if (moving !== null && count !== 0) {
       const followed = options.unbiasedMovingVariance
         ? unbiased(variance, count)
         : variance;
@@ -319,6 +325,12 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
       this.updateMovingStatistics({mean, variance: followed});
     }
     return result.y;
+  }
+
+  /** The replicas to normalize together with; null where there are no others. */
+  private synchronization(): Synchronization | null {
+    const group = this.options.synchronized ? replicaGroup() : null;
+    return group !== null && group.size > 1 ? {group, layer: this.name} : null;
   }
 
   private affine(): Record<'gamma' | 'beta', tf.Tensor1D | null> {

@@ -44,6 +44,22 @@ export const ACTIVATED_INFERENCE = 'ResBatchNormActivatedInference';
  */
 export const MOVING_STATISTICS = 'ResBatchNormMovingStatistics';
 
+/**
+ * x → moments, [3, channels]: the mean; what float32 cuts off it; the biased variance. This and
+ * the next two are the parts of TRAINING and TRAINING_GRAD between which replicas join their
+ * sums; norm/synchronized.ts puts them together.
+ */
+export const MOMENTS = 'ResBatchNormMoments';
+
+/** dy, x, mean, y? → sums, [2, channels]: Σ dz and Σ dz·(x − mean), with dz = dy·activation′. */
+export const GRAD_SUMS = 'ResBatchNormGradSums';
+
+/**
+ * dy, x, affine, y? → dx, dshortcut?: dx = a·dz + b·(x − shift) + c with affine, [4, channels],
+ * being shift, a, b and c. dshortcut is as that of TRAINING_GRAD.
+ */
+export const INPUT_GRAD = 'ResBatchNormInputGrad';
+
 /** The activations that kernels apply. All others are an op of their own. */
 export const fusedActivations = ['linear', 'relu', 'relu6'] as const;
 
@@ -68,6 +84,9 @@ export type InferenceInputs = Inputs<
   'x' | 'gamma' | 'beta' | 'mean' | 'variance',
   'shortcut'
 >;
+export type MomentsInputs = Inputs<'x'>;
+export type GradSumsInputs = Inputs<'dy' | 'x' | 'mean', 'y'>;
+export type InputGradInputs = Inputs<'dy' | 'x' | 'affine', 'y'>;
 /** mean, variance and skipped, and the moving statistics by name. */
 export type MovingStatisticsInputs = Record<string, TensorInfo>;
 
@@ -79,8 +98,8 @@ export interface NormAttrs {
   epsilon: number;
   activation: FusedActivation;
   /**
-   * Whether a shortcut is added. Of TRAINING_GRAD, whether dshortcut is an output: never where
-   * the activation is linear, as it is dy then.
+   * Whether a shortcut is added. Of gradients, whether dshortcut is an output: never where the
+   * activation is linear, as it is dy then.
    */
   hasShortcut: boolean;
 }
@@ -122,6 +141,15 @@ export interface Kernels {
   movingStatistics: Kernel<MovingStatisticsInputs, MovingStatisticsAttrs>;
 }
 
+/** Those for replicas, which a backend may leave to the composed ones. */
+export interface SynchronizedKernels {
+  moments: Kernel<MomentsInputs, NormAttrs>;
+  gradSums: Kernel<GradSumsInputs, NormAttrs>;
+  inputGrad: Kernel<InputGradInputs, NormAttrs>;
+}
+
+export type AllKernels = Kernels & SynchronizedKernels;
+
 /** The kernel that each name stands for. */
 export const kernelNames = {
   [TRAINING]: 'training',
@@ -129,7 +157,10 @@ export const kernelNames = {
   [TRAINING_GRAD]: 'trainingGrad',
   [INFERENCE]: 'inference',
   [ACTIVATED_INFERENCE]: 'inference',
+  [MOMENTS]: 'moments',
+  [GRAD_SUMS]: 'gradSums',
+  [INPUT_GRAD]: 'inputGrad',
   [MOVING_STATISTICS]: 'movingStatistics',
-} as const satisfies Record<string, keyof Kernels>;
+} as const satisfies Record<string, keyof AllKernels>;
 
 export type KernelName = keyof typeof kernelNames;

@@ -3,14 +3,14 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import {cpuKernels} from './arrays/cpu.js';
 import {composedKernels} from './composed/kernels.js';
-import {kernelNames, type Kernel, type KernelName, type Kernels} from './kernel.js';
+import {kernelNames, type AllKernels, type Kernel, type KernelName} from './kernel.js';
 import {tensorflowKernels} from './tensorflow/kernels.js';
 import {wasmKernels} from './wasm/kernels.js';
 import {webglKernels} from './webgl/kernels.js';
 import {webgpuKernels} from './webgpu/kernels.js';
 
 /** The backends that kernels were written for. A new one is a folder and a line here. */
-const kernelsOfBackend: Record<string, Partial<Kernels>> = {
+const kernelsOfBackend: Record<string, Partial<AllKernels>> = {
   cpu: cpuKernels,
   tensorflow: tensorflowKernels,
   wasm: wasmKernels,
@@ -27,7 +27,7 @@ tf.env().registerFlag(KERNELS_FLAG, () => true);
 
 function register(kernelName: KernelName, backendName: string): void {
   const name = kernelNames[kernelName];
-  // Whatever the kernel, the engine hands over what its type in Kernels says.
+  // Whatever the kernel, the engine hands over what its type in AllKernels says.
   type AnyKernel = Kernel<unknown, unknown>;
   const own = kernelsOfBackend[backendName]?.[name] as AnyKernel | undefined;
   const composed = composedKernels[name] as AnyKernel;

@@ -41,7 +41,7 @@ export interface ReplaceBatchNormOptions {
  * layer does not have is expressed by other layers around it: an activation and a shortcut by
  * Activation and Add, an axis that is not the last by Permute, a rank over 4 by Reshape. They
  * are named after the batch norm, as 'bn_activation'. The new model is for inference: what
- * ResBatchNorm does in training only (renorm, virtualBatchSize, a momentum of null, …) is
+ * ResBatchNorm does in training only (renorm, virtualBatchSize, synchronized, …) is
  * dropped with its weights, and the built-in can't train without scale and center.
  *
  * `to: 'ResBatchNorm'` keeps all arguments. With an axis that is not the last, the built-in

@@ -6,8 +6,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import {perChannelShape} from '../channel_view.js';
-import {batchNormTraining, type NormalizedBatch} from './batch_norm.js';
+import {
+  batchNormTraining,
+  type BatchNormOptions,
+  type NormalizedBatch,
+} from './batch_norm.js';
 import type {Epilogue} from './epilogue.js';
+import {synchronizedBatchNorm, type Synchronization} from './synchronized.js';
 import {stopGradient, weightedMoments, type MomentWeights} from './weighted_moments.js';
 
 /**
@@ -33,6 +38,8 @@ export interface Variant {
   virtualBatchSize?: number | null;
   renorm?: {mean: tf.Tensor; stddev: tf.Tensor; clipping: RenormClipping | null} | null;
   adjustment?: Adjustment | null;
+  /** The replicas whose batches are normalized together; null for this process alone. */
+  synchronization?: Synchronization | null;
   shortcut?: tf.Tensor | null;
   epilogue: Epilogue;
 }
@@ -57,19 +64,31 @@ export function normalizeBatch(
   variant: Variant,
 ): VariantResult {
   const {axis, epsilon, shortcut = null, epilogue} = variant;
-  if (isPlain(variant) || x.size === 0) {
+  const isEmpty = x.size === 0 && variant.synchronization == null;
+  if (isPlain(variant) || isEmpty) {
     const options = {axis, epsilon, shortcut, activation: epilogue.fused};
-    const result = batchNormTraining(x, gamma, beta, options);
-    return {
-      ...result,
-      y: epilogue.afterFused(result.y),
-      count: x.size / x.shape.at(axis)!,
-    };
+    const result = plainNorm(x, gamma, beta, options, variant.synchronization);
+    return {...result, y: epilogue.afterFused(result.y)};
   }
   const result = isCorrected(variant)
     ? normalizeAndCorrect(x, gamma, beta, variant)
     : normalize(x, gamma, beta, variant);
   return {...result, y: epilogue.apply(result.y, shortcut)};
+}
+
+/** In one go: over the batch, or over those of all replicas. */
+function plainNorm(
+  x: tf.Tensor,
+  gamma: Affine,
+  beta: Affine,
+  options: BatchNormOptions & Pick<Variant, 'axis' | 'epsilon'>,
+  synchronization: Variant['synchronization'],
+): NormalizedBatch & {count: number} {
+  if (synchronization != null) {
+    return synchronizedBatchNorm(x, gamma, beta, options, synchronization);
+  }
+  const count = x.size / x.shape.at(options.axis)!;
+  return {...batchNormTraining(x, gamma, beta, options), count};
 }
 
 function isCorrected({renorm, adjustment}: Variant): boolean {
@@ -107,10 +126,9 @@ function normalize(
   x: tf.Tensor,
   gamma: Affine,
   beta: Affine,
-  {axis, epsilon, momentWeights, virtualBatchSize}: Variant,
+  {axis, epsilon, momentWeights, virtualBatchSize, synchronization}: Variant,
 ): VariantResult {
   const options = {axis, epsilon};
-  const count = x.size / x.shape.at(axis)!;
   if (momentWeights != null) {
     const moments = weightedMoments(x, axis, momentWeights);
     const shape = perChannelShape(x.shape, axis);
@@ -123,9 +141,10 @@ function normalize(
     const result = overVirtualBatches(x, virtualBatchSize, virtualBatch =>
       batchNormTraining(virtualBatch, gamma, beta, options),
     );
-    return {...result, count: (count / x.shape[0]) * virtualBatchSize};
+    const valuesAnExample = x.size / x.shape[0] / x.shape.at(axis)!;
+    return {...result, count: valuesAnExample * virtualBatchSize};
   }
-  return {...batchNormTraining(x, gamma, beta, options), count};
+  return plainNorm(x, gamma, beta, options, synchronization);
 }
 
 function affine(x: tf.Tensor, gamma: Affine, beta: Affine, shape: number[]): tf.Tensor {

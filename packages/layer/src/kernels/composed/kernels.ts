@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 
-import type {FusedActivation, Kernel, Kernels, NormAttrs} from '../kernel.js';
+import type {AllKernels, FusedActivation, Kernel, NormAttrs} from '../kernel.js';
 import {movingStatistics} from './moving_statistics.js';
 import {asChannelView, broadcastShape, channelMean, channelSum} from './per_channel.js';
 
@@ -43,9 +43,11 @@ export interface Moments {
   mean: tf.Tensor;
   /** Biased. */
   variance: tf.Tensor;
-  /** x less a mean that was computed first and may be off in its last digits … */
+  /** A mean that was computed first and may be off in its last digits … */
+  roughMean: tf.Tensor;
+  /** … x less that … */
   centered: tf.Tensor;
-  /** … and the mean of that, which would be 0 if it were not. */
+  /** … and the mean of what is left, which would be 0 if it were not off. */
   residual: tf.Tensor;
 }
 
@@ -64,7 +66,7 @@ export function moments(view: tf.Tensor): Moments {
     tf.sub(channelMean(tf.square(centered)), tf.square(residual)),
     0,
   );
-  return {mean: tf.add(roughMean, residual), variance, centered, residual};
+  return {mean: tf.add(roughMean, residual), variance, roughMean, centered, residual};
 }
 
 type TrainingTensors = Record<'x' | 'gamma' | 'beta', tf.Tensor> & {
@@ -186,9 +188,54 @@ function composed<Tensors, Inputs, Attrs>(
   return (inputs, attrs) => tf.tidy(() => compute(inputs as unknown as Tensors, attrs));
 }
 
-export const composedKernels: Kernels = {
+type MomentsTensors = {x: tf.Tensor};
+
+function stackedMoments({x}: MomentsTensors, {axis}: NormAttrs): tf.Tensor[] {
+  const view = asChannelView(x, axis);
+  const {roughMean, residual, variance} = moments(view);
+  return [stacked([roughMean, residual, variance])];
+}
+
+type GradSumsTensors = Record<'dy' | 'x' | 'mean', tf.Tensor> & {y?: tf.Tensor};
+
+function gradSums(
+  {dy, x, mean, y}: GradSumsTensors,
+  {axis, activation}: NormAttrs,
+): tf.Tensor[] {
+  const view = asChannelView(x, axis);
+  const dyView = asChannelView(dy, axis);
+  const dz = y ? activationGrad(dyView, asChannelView(y, axis), activation) : dyView;
+  const centered = tf.sub(view, tf.reshape(mean, broadcastShape(view)));
+  return [stacked([channelSum(dz), channelSum(tf.mul(dz, centered))])];
+}
+
+type InputGradTensors = Record<'dy' | 'x' | 'affine', tf.Tensor> & {y?: tf.Tensor};
+
+function inputGrad(
+  {dy, x, affine, y}: InputGradTensors,
+  {axis, activation, hasShortcut}: NormAttrs,
+): tf.Tensor[] {
+  const view = asChannelView(x, axis);
+  const dyView = asChannelView(dy, axis);
+  const dz = y ? activationGrad(dyView, asChannelView(y, axis), activation) : dyView;
+  const shape = broadcastShape(view);
+  const [shift, a, b, c] = tf.unstack(affine).map(row => tf.reshape(row, shape));
+  const ofX = tf.add(tf.mul(b, tf.sub(view, shift)), c);
+  const dx = tf.add(tf.mul(a, dz), ofX);
+  return [tf.reshape(dx, x.shape), ...(hasShortcut ? [tf.reshape(dz, x.shape)] : [])];
+}
+
+/** What is per channel as rows: [rows, channels]. */
+function stacked(perChannel: tf.Tensor[]): tf.Tensor {
+  return tf.stack(perChannel.map(values => tf.reshape(values, [values.size])));
+}
+
+export const composedKernels: AllKernels = {
   training: composed(training),
   trainingGrad: composed(trainingGrad),
   inference: composed(inference),
+  moments: composed(stackedMoments),
+  gradSums: composed(gradSums),
+  inputGrad: composed(inputGrad),
   movingStatistics: composed(movingStatistics),
 };

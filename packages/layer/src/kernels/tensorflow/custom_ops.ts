@@ -7,6 +7,7 @@ import {env, type TensorInfo} from '@tensorflow/tfjs-core';
 
 import {
   followed,
+  type AllKernels,
   type Kernels,
   type MovingStatisticsInputs,
   type NormAttrs,
@@ -41,7 +42,7 @@ function isRegistered(backend: TensorFlowBackend, name: string): boolean {
   return true;
 }
 
-export const customOps: Kernels = {
+export const customOps: AllKernels = {
   training({x, gamma, beta, shortcut}, attrs, kernelBackend) {
     const backend = kernelBackend as unknown as TensorFlowBackend;
     return backend.executeMultipleOutputs(
@@ -73,6 +74,40 @@ export const customOps: Kernels = {
       [...normAttrs(backend, attrs), count(backend, 'shortcuts', shortcut !== undefined)],
       [x, gamma, beta, mean, variance, ...optional(shortcut)],
       1,
+    );
+  },
+
+  moments({x}, attrs, kernelBackend) {
+    const backend = kernelBackend as unknown as TensorFlowBackend;
+    return backend.executeMultipleOutputs(
+      'ResBatchNormMoments',
+      normAttrs(backend, attrs),
+      [x],
+      1,
+    );
+  },
+
+  gradSums({dy, x, mean, y}, attrs, kernelBackend) {
+    const backend = kernelBackend as unknown as TensorFlowBackend;
+    return backend.executeMultipleOutputs(
+      'ResBatchNormGradSums',
+      [...normAttrs(backend, attrs), count(backend, 'ys', y !== undefined)],
+      [dy, x, mean, ...optional(y)],
+      1,
+    );
+  },
+
+  inputGrad({dy, x, affine, y}, attrs, kernelBackend) {
+    const backend = kernelBackend as unknown as TensorFlowBackend;
+    return backend.executeMultipleOutputs(
+      'ResBatchNormInputGrad',
+      [
+        ...normAttrs(backend, attrs),
+        count(backend, 'ys', y !== undefined),
+        count(backend, 'shortcuts', attrs.hasShortcut),
+      ],
+      [dy, x, affine, ...optional(y)],
+      attrs.hasShortcut ? 2 : 1,
     );
   },
 

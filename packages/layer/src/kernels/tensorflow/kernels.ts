@@ -4,23 +4,29 @@
  */
 import type {KernelBackend} from '@tensorflow/tfjs-core';
 
-import type {Kernels} from '../kernel.js';
+import type {AllKernels, Kernels, SynchronizedKernels} from '../kernel.js';
 import {customOps, hasCustomOps} from './custom_ops.js';
 import {fusedBatchNorm} from './fused_batch_norm.js';
 import type {TensorFlowBackend} from './ops.js';
 
-function kernelsOf(backend: KernelBackend): Kernels {
+function kernelsOf(backend: KernelBackend): Kernels & Partial<SynchronizedKernels> {
   const isCustom = hasCustomOps(backend as unknown as TensorFlowBackend);
   return isCustom ? customOps : fusedBatchNorm;
 }
 
-export const tensorflowKernels: Kernels = {
+export const tensorflowKernels: AllKernels = {
   training: (inputs, attrs, backend) =>
     kernelsOf(backend).training(inputs, attrs, backend),
   trainingGrad: (inputs, attrs, backend) =>
     kernelsOf(backend).trainingGrad(inputs, attrs, backend),
   inference: (inputs, attrs, backend) =>
     kernelsOf(backend).inference(inputs, attrs, backend),
+  moments: (inputs, attrs, backend) =>
+    kernelsOf(backend).moments?.(inputs, attrs, backend) ?? null,
+  gradSums: (inputs, attrs, backend) =>
+    kernelsOf(backend).gradSums?.(inputs, attrs, backend) ?? null,
+  inputGrad: (inputs, attrs, backend) =>
+    kernelsOf(backend).inputGrad?.(inputs, attrs, backend) ?? null,
   movingStatistics: (inputs, attrs, backend) =>
     kernelsOf(backend).movingStatistics(inputs, attrs, backend),
 };

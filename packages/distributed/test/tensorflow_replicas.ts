@@ -16,7 +16,7 @@ export interface Ended {
 
 const root = resolve(__dirname, '../../..');
 
-/** Makes a program of a TypeScript file of this folder, in a folder of its own. */
+/** Makes a program of a TypeScript file of this folder and of the sources, in a folder of its own. */
 export function bundle(source: string): {program: string; folder: string} {
   // Where Node finds the packages that stay as they are: TensorFlow.js must be one for all.
   mkdirSync(join(root, 'out'), {recursive: true});
@@ -29,8 +29,10 @@ export function bundle(source: string): {program: string; folder: string} {
     '--platform=node',
     '--format=esm',
     '--external:@tensorflow/*',
-    '--external:@resbatchnorm/native',
     '--external:koffi',
+    // The package reads its own folder.
+    `--define:__dirname=${JSON.stringify(join(root, 'packages/native'))}`,
+    `--tsconfig=${join(root, 'tsconfig.json')}`,
     '--log-level=error',
     `--outfile=${program}`,
   ]);

@@ -1,0 +1,79 @@
+import os from 'node:os';
+
+import {setReplicaGroup} from '@resbatchnorm/layer/introspection';
+import {loadTensorFlow} from '@resbatchnorm/native';
+import {mpiLaunch} from '@resbatchnorm/native/mpi';
+
+import {alone} from './alone.js';
+import {DistributedError} from './distributed_error.js';
+import type {Engine} from './engine.js';
+import {connectMpi} from './mpi/mpi_engine.js';
+import {Replicas} from './replicas.js';
+import {connectTensorFlow} from './tensorflow/collective_engine.js';
+
+export interface ConnectOptions {
+  /**
+   * How long a replica waits for the others in one call, before it ends the training. Longer than
+   * what one of them does alone between two steps: to load data, to evaluate. Default 60.
+   */
+  timeoutSeconds?: number;
+}
+
+/**
+ * Connects this process to the other replicas of a data-parallel training, and loads TensorFlow.
+ * Call it before anything else that loads tfjs-node.
+ *
+ * - Started by mpirun, of OpenMPI, MPICH or Intel MPI: over MPI.
+ * - With the environment variable TF_CONFIG, as for Keras's MultiWorkerMirroredStrategy: over
+ *   TensorFlow's own collective ops.
+ * - With neither: there is one replica, and the same program trains alone.
+ *
+ * Replicas on one machine share its cores: unless TF_NUM_INTRAOP_THREADS is set, each gets its
+ * part of them. A second call gives the same replicas.
+ *
+ * @throws DistributedError if the others can't be reached, or the environment names two engines.
+ * @throws NativeError if TensorFlow does not load.
+ * @throws RangeError if timeoutSeconds is not a positive number.
+ */
+export function connect(options: ConnectOptions = {}): Promise<Replicas> {
+  return (connected ??= connectOnce(options));
+}
+
+let connected: Promise<Replicas> | undefined;
+
+async function connectOnce({timeoutSeconds = 60}: ConnectOptions): Promise<Replicas> {
+  if (!(timeoutSeconds > 0)) {
+    throw new RangeError(
+      `connect: timeoutSeconds must be a number over 0. Received: ${timeoutSeconds}`,
+    );
+  }
+  const replicas = new Replicas(await engineOf(timeoutSeconds));
+  if (replicas.size > 1) setReplicaGroup(replicas);
+  return replicas;
+}
+
+async function engineOf(timeoutSeconds: number): Promise<Engine> {
+  const launch = mpiLaunch();
+  const {TF_CONFIG} = process.env;
+  if (launch !== undefined && launch.size > 1 && TF_CONFIG) {
+    throw new DistributedError(
+      'mpirun started this process, and TF_CONFIG is set: one of them must go, as each names ' +
+        `the other replicas. Received: TF_CONFIG ${TF_CONFIG}`,
+    );
+  }
+  if (launch !== undefined) {
+    shareCores(launch.localSize);
+    const engine = connectMpi({timeoutSeconds});
+    await loadTensorFlow();
+    return engine;
+  }
+  if (TF_CONFIG) return connectTensorFlow({timeoutSeconds});
+  await loadTensorFlow();
+  return alone;
+}
+
+function shareCores(replicas: number): void {
+  const threads = Math.max(1, Math.floor(os.availableParallelism() / replicas));
+  process.env.TF_NUM_INTRAOP_THREADS ??= String(threads);
+  process.env.TF_NUM_INTEROP_THREADS ??= String(threads);
+}

@@ -1,6 +1,8 @@
 /** MPI: who started this process, and the library that belongs to it. Starts nothing itself. */
-import {existsSync, readlinkSync, realpathSync} from 'node:fs';
+import {existsSync, readFileSync, readlinkSync, realpathSync} from 'node:fs';
 import {delimiter, dirname, join} from 'node:path';
+
+import {runProcess} from './run_process.js';
 
 /** MPICH's family includes Intel MPI: one binary interface, another than OpenMPI's. */
 export type MpiFamily = 'OpenMPI' | 'MPICH';
@@ -42,10 +44,10 @@ export interface MpiLibrary {
   file: string;
 }
 
-/** The names by which programs are linked to the families' libraries. */
-const sonames: Record<MpiFamily, string> = {
-  OpenMPI: 'libmpi.so.40',
-  MPICH: 'libmpi.so.12',
+/** The names by which programs are linked to the families' libraries; the last is Debian's. */
+const sonames: Record<MpiFamily, string[]> = {
+  OpenMPI: ['libmpi.so.40'],
+  MPICH: ['libmpi.so.12', 'libmpich.so.12'],
 };
 
 /**
@@ -54,55 +56,86 @@ const sonames: Record<MpiFamily, string> = {
  */
 export function findMpiLibrary(
   env: NodeJS.ProcessEnv = process.env,
+  family = mpiLaunch(env)?.family,
 ): MpiLibrary | undefined {
-  const families = Object.keys(sonames) as MpiFamily[];
   const given = env[MPI_LIBRARY_VARIABLE];
-  if (given !== undefined) {
-    const family = families.find(name => given.includes(sonames[name]));
-    return {file: given, family: family ?? mpiLaunch(env)?.family ?? 'OpenMPI'};
-  }
-  const launch = mpiLaunch(env);
-  const candidates = launch === undefined ? families : [launch.family];
+  if (given) return {file: given, family: familyOf(given) ?? family ?? 'OpenMPI'};
+  const families = family ? [family] : (Object.keys(sonames) as MpiFamily[]);
   for (const directory of libraryDirectories(env)) {
-    for (const family of candidates) {
-      const file = join(directory, sonames[family]);
-      if (existsSync(file)) return {family, file};
+    for (const one of families) {
+      const files = sonames[one].map(name => join(directory, name));
+      const file = files.find(existsSync);
+      if (file !== undefined) return {family: one, file};
     }
   }
   return undefined;
 }
 
+/** What there is to start programs with, and to run them on. */
+export interface Mpi {
+  /** The mpirun on the PATH, and what it says its version is. */
+  launcher?: {file: string; version?: string};
+  library?: MpiLibrary;
+}
+
+/** Asks mpirun, but starts no MPI. */
+export async function findMpi(env: NodeJS.ProcessEnv = process.env): Promise<Mpi> {
+  const [file] = launchersOnPath(env);
+  if (file === undefined) return {library: findMpiLibrary(env)};
+  const {stdout} = await runProcess(file, ['--version'], {env, timeoutMs: 10_000});
+  const version = /\d+\.\d+[\w.]*/.exec(stdout)?.[0];
+  const family = stdout.includes('Open MPI') ? 'OpenMPI' : 'MPICH';
+  return {launcher: {file, version}, library: findMpiLibrary(env, family)};
+}
+
+function familyOf(file: string): MpiFamily | undefined {
+  // `libmpi.so` alone does not tell, but what it leads to does.
+  const name = existsSync(file) ? realpathSync(file) : file;
+  const families = Object.keys(sonames) as MpiFamily[];
+  return families.find(one => sonames[one].some(soname => name.includes(soname)));
+}
+
 function libraryDirectories(env: NodeJS.ProcessEnv): string[] {
-  const launchers = [
-    launcherOfThis(),
-    ...(env.PATH ?? '').split(delimiter).map(directory => join(directory, 'mpirun')),
-  ].filter(file => file !== undefined && existsSync(file)) as string[];
-  const prefixes = launchers.flatMap(file => [
+  const prefixes = [...programsAbove(), ...launchersOnPath(env)].flatMap(file => [
     dirname(dirname(file)),
     dirname(dirname(realpathSync(file))),
   ]);
   const {I_MPI_ROOT: intel, OMPI_LIBDIR_LOC: openMpi} = env;
   return [
-    ...(openMpi === undefined ? [] : [openMpi]),
-    ...(intel === undefined ? [] : [join(intel, 'lib'), join(intel, 'lib', 'release')]),
+    ...(openMpi ? [openMpi] : []),
+    ...(intel ? [join(intel, 'lib'), join(intel, 'lib', 'release')] : []),
     ...prefixes.flatMap(prefix => ['lib', 'lib64'].map(name => join(prefix, name))),
     ...(env.LD_LIBRARY_PATH ?? '').split(delimiter).filter(Boolean),
-    ...[
-      `/usr/lib/${linuxArchitecture()}-linux-gnu`,
-      '/usr/lib64',
-      '/usr/lib',
-      '/usr/local/lib',
-    ],
+    `/usr/lib/${linuxArchitecture()}-linux-gnu`,
+    '/usr/lib64',
+    '/usr/lib',
+    '/usr/local/lib',
   ];
 }
 
-/** The program that started this one, as far as the system tells. */
-function launcherOfThis(): string | undefined {
+function launchersOnPath(env: NodeJS.ProcessEnv): string[] {
+  const directories = (env.PATH ?? '').split(delimiter);
+  return directories.map(directory => join(directory, 'mpirun')).filter(existsSync);
+}
+
+/**
+ * The programs that started this one, the nearest first, as far as the system tells: between
+ * mpirun and this one there may be a shell, or npm.
+ */
+function programsAbove(): string[] {
+  const files: string[] = [];
   try {
-    return readlinkSync(`/proc/${process.ppid}/exe`);
+    for (let pid = process.ppid; pid > 1; pid = parentOf(pid)) {
+      files.push(readlinkSync(`/proc/${pid}/exe`));
+    }
   } catch {
-    return undefined;
+    // No /proc, or not ours to read.
   }
+  return files.filter(existsSync);
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
 function linuxArchitecture(): string {

@@ -22,7 +22,7 @@ export interface ConnectMpiOptions {
  * @throws DistributedError if the MPI library is not found or does not work.
  */
 export function connectMpi({timeoutSeconds}: ConnectMpiOptions): Engine {
-  return new MpiEngine(new MpiLibrary(), timeoutSeconds);
+  return new MpiEngine(new MpiLibrary(timeoutSeconds), timeoutSeconds);
 }
 
 /** How many bytes are broadcast at a time; MPI counts in 32 bits. */
@@ -45,7 +45,7 @@ class MpiEngine implements Engine {
     private readonly mpi: MpiLibrary,
     private readonly timeoutSeconds: number,
   ) {
-    this.name = mpi.version;
+    this.name = mpi.name;
     this.rank = mpi.rank;
     this.size = mpi.size;
     const length = packBlock('', new Float64Array()).length;
@@ -69,12 +69,15 @@ class MpiEngine implements Engine {
       const rest = values.slice(VALUES_IN_BLOCK);
       const rests = mpiBuffer(new Float64Array(this.size * rest.length));
       this.complete(this.mpi.gather(mpiBuffer(rest), rests));
-      return firsts.map((first, rank) =>
-        Float64Array.of(
-          ...first,
-          ...rests.view.subarray(rank * rest.length, (rank + 1) * rest.length),
-        ),
-      );
+      return firsts.map((first, rank) => {
+        const all = new Float64Array(values.length);
+        all.set(first);
+        all.set(
+          rests.view.subarray(rank * rest.length, (rank + 1) * rest.length),
+          first.length,
+        );
+        return all;
+      });
     });
   }
 

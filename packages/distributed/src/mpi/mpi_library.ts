@@ -3,10 +3,12 @@ import {
   findMpiLibrary,
   MPI_LIBRARY_VARIABLE,
   type MpiFamily,
+  mpiLaunch,
 } from '@resbatchnorm/native/mpi';
 import koffi, {type LibraryHandle} from 'koffi';
 
 import {DistributedError} from '../distributed_error.js';
+import {runWithin} from './run_within.js';
 
 /** Memory that MPI reads and writes, also after the call that named it has returned. */
 export interface MpiBuffer<T extends ArrayBufferView = ArrayBufferView> {
@@ -68,24 +70,31 @@ function handlesOf(family: MpiFamily, library: LibraryHandle): Handles {
 
 const THREAD_FUNNELED = 1;
 
+const remedy =
+  `Set ${MPI_LIBRARY_VARIABLE} to the library of the mpirun that started this process: ` +
+  'libmpi.so.40 of OpenMPI, libmpi.so.12 of MPICH or Intel MPI.';
+
 /** The library, loaded and initialized. Its calls throw in place of returning codes. */
 export class MpiLibrary {
   readonly rank: number;
   readonly size: number;
-  /** As the library calls itself: `Open MPI v5.0.11`. */
-  readonly version: string;
+  /** For people: `OpenMPI 5.0.11`. */
+  readonly name: string;
 
   private readonly handles: Handles;
   private readonly functions: Record<string, (...args: unknown[]) => number>;
   private readonly flag = new Int32Array(1);
 
-  /** @throws DistributedError if there is no library, or it is not what it seems. */
-  constructor() {
+  /**
+   * Ends this process if the others don't come within so many seconds.
+   *
+   * @throws DistributedError if there is no library, or it is not what it seems.
+   */
+  constructor(timeoutSeconds: number) {
     const found = findMpiLibrary();
     if (found === undefined) {
       throw new DistributedError(
-        'mpirun started this process, but its MPI library was not found. Set ' +
-          `${MPI_LIBRARY_VARIABLE} to the file, libmpi.so.40 or libmpi.so.12.`,
+        `mpirun started this process, but its MPI library was not found. ${remedy}`,
       );
     }
     const {family, file} = found;
@@ -96,11 +105,17 @@ export class MpiLibrary {
       this.functions = functionsOf(library, family === 'OpenMPI' ? 'intptr' : 'int');
     } catch (error) {
       throw new DistributedError(
-        `The MPI library ${file} can't be used as ${family}: ${(error as Error).message}`,
+        `The MPI library ${file} can't be used as ${family}: ${(error as Error).message}. ` +
+          remedy,
       );
     }
-    this.version = this.versionText();
-    this.run('Init_thread', 0, 0, THREAD_FUNNELED, this.flag);
+    this.name = this.nameOf(family);
+    const {rank, size} = mpiLaunch() ?? {rank: 0, size: 1};
+    runWithin(
+      timeoutSeconds,
+      `Rank ${rank}, connect: not all ${size} replicas have come in ${timeoutSeconds} s.`,
+      () => this.run('Init_thread', 0, 0, THREAD_FUNNELED, this.flag),
+    );
     this.run('Comm_set_errhandler', this.handles.world, this.handles.errorsReturn);
     this.run('Comm_rank', this.handles.world, this.flag);
     this.rank = this.flag[0];
@@ -108,14 +123,12 @@ export class MpiLibrary {
     this.size = this.flag[0];
   }
 
-  private versionText(): string {
-    const text = new Uint8Array(8192);
-    this.run('Get_library_version', text, this.flag);
-    const [line] = Buffer.from(text).toString('latin1', 0, this.flag[0]).split('\n');
-    return line
-      .replace(/\0/g, '')
-      .replace(/,? package:.*|, ident:.*/, '')
-      .trim();
+  private nameOf(family: MpiFamily): string {
+    const bytes = new Uint8Array(8192);
+    this.run('Get_library_version', bytes, this.flag);
+    const text = Buffer.from(bytes).toString('latin1', 0, this.flag[0]);
+    const version = /\d+\.\d+[\w.]*/.exec(text)?.[0] ?? 'of unknown version';
+    return `${text.startsWith('Intel') ? 'Intel MPI' : family} ${version}`;
   }
 
   /** Messages of one size, to and from all others, that are sent again and again. */
@@ -130,48 +143,35 @@ export class MpiLibrary {
     };
     for (const [rank, buffer] of others) start('Recv_init', buffer, rank);
     for (const rank of others.keys()) start('Send_init', own, rank);
-    return new MpiRequests(this, requests, [...others.keys()]);
+    return new MpiRequests(this, requests, [own, ...others.values()], [...others.keys()]);
   }
 
   /** Every process's values, one after the other. */
   gather(own: MpiBuffer, all: MpiBuffer): MpiRequests {
     const {world, datatypes} = this.handles;
-    const {byteLength} = own.view;
-    const args = [own.address, byteLength, datatypes.byte];
-    return this.startOne(
-      'Iallgather',
-      ...args,
-      all.address,
-      byteLength,
-      datatypes.byte,
-      world,
-    );
+    const part = [own.view.byteLength, datatypes.byte];
+    const args = [own.address, ...part, all.address, ...part, world];
+    return this.startOne('Iallgather', args, [own, all]);
   }
 
   /** Replaces the values by their sums over all processes. */
-  sumInPlace({view, address}: MpiBuffer<Float32Array>): MpiRequests {
+  sumInPlace(values: MpiBuffer<Float32Array>): MpiRequests {
     const {world, datatypes, sum, inPlace} = this.handles;
-    return this.startOne(
-      'Iallreduce',
-      inPlace,
-      address,
-      view.length,
-      datatypes.float,
-      sum,
-      world,
-    );
+    const what = [values.address, values.view.length, datatypes.float];
+    return this.startOne('Iallreduce', [inPlace, ...what, sum, world], [values]);
   }
 
   /** Replaces the bytes by those of rank 0. */
-  broadcast({view, address}: MpiBuffer): MpiRequests {
+  broadcast(bytes: MpiBuffer): MpiRequests {
     const {world, datatypes} = this.handles;
-    return this.startOne('Ibcast', address, view.byteLength, datatypes.byte, 0, world);
+    const what = [bytes.address, bytes.view.byteLength, datatypes.byte];
+    return this.startOne('Ibcast', [...what, 0, world], [bytes]);
   }
 
-  private startOne(name: string, ...args: unknown[]): MpiRequests {
+  private startOne(name: string, args: unknown[], buffers: MpiBuffer[]): MpiRequests {
     const request = this.handles.requests(1);
     this.run(name, ...args, request);
-    return new MpiRequests(this, request, []);
+    return new MpiRequests(this, request, buffers);
   }
 
   /** Starts the messages of `exchange` once more. */
@@ -210,8 +210,10 @@ export class MpiRequests {
   constructor(
     private readonly mpi: MpiLibrary,
     private readonly requests: BigInt64Array | Int32Array,
+    /** What MPI reads and writes meanwhile: it must stay where it is. */
+    readonly buffers: MpiBuffer[],
     /** Whom the first requests receive from. */
-    private readonly senders: number[],
+    private readonly senders: number[] = [],
   ) {}
 
   start(): void {

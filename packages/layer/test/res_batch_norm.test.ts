@@ -4,6 +4,8 @@ import * as tfl from '@tensorflow/tfjs-layers';
 
 import {ResBatchNorm, resBatchNorm} from '../src/index.js';
 
+declare const backendUnderTest: string;
+
 const values = (shape: number[], options = {}) =>
   tf.tensor(
     normalValues(
@@ -251,7 +253,7 @@ describe('a batch that is not finite', () => {
 });
 
 describe('memory', () => {
-  test('is the same after step 10 and after step 1,000', async () => {
+  test('is the same after step 10 and after many more', async () => {
     const model = tfl.sequential({
       layers: [tfl.layers.dense({units: 3, inputShape: [2]}), resBatchNorm()],
     });
@@ -262,7 +264,9 @@ describe('memory', () => {
       return tf.memory().numTensors;
     };
     const after10 = await steps(10);
-    expect(await steps(990)).toBe(after10);
+    // A thousand take a minute on a GPU made of software; one tensor a step shows in a hundred.
+    const total = backendUnderTest.startsWith('webg') ? 100 : 1000;
+    expect(await steps(total - 10)).toBe(after10);
   });
 
   test('is the same after a forward pass that throws', () => {

@@ -65,22 +65,18 @@ export function channelMoments(x: Numbers, shape: readonly number[], axis: numbe
 /** Training mode: normalizes with the statistics of x. */
 export function trainingReference(problem: Problem): Reference {
   const {x, shape, axis, weights, weightOffset, virtualBatchSize} = problem;
-  const channelOf = channelOfEach(shape, axis);
   const batch = shape[0];
   const groups = virtualBatchSize === undefined ? 1 : batch / virtualBatchSize;
-  const groupOf = indices(shape).map(([example]) => example % groups);
   const channels = problem.gamma.length;
-  const moments = Array.from({length: groups}, (_, group) =>
-    Array.from({length: channels}, (_, channel) => {
-      const members = channelOf.flatMap((c, i) =>
-        c === channel && groupOf[i] === group ? [i] : [],
-      );
-      return momentsOf(
-        members.map(i => x[i]),
-        members.map(i => weights?.[i] ?? 1),
+  const {channelOf, groupOf, members} = groupingOf(shape, axis, groups);
+  const moments = members.map(ofGroup =>
+    ofGroup.map(ofChannel =>
+      momentsOf(
+        ofChannel.map(i => x[i]),
+        ofChannel.map(i => weights?.[i] ?? 1),
         weightOffset,
-      );
-    }),
+      ),
+    ),
   );
   const y = channelOf.map((c, i) => {
     const {mean, variance} = moments[groupOf[i]][c];
@@ -103,6 +99,33 @@ export function inferenceReference(
     outputOf(problem, i, c, (x[i] - mean[c]) / Math.sqrt(variance[c] + epsilon)),
   );
   return {y};
+}
+
+/** Which values are normalized together. */
+interface Grouping {
+  /** The channel and the virtual batch of each value. */
+  channelOf: number[];
+  groupOf: number[];
+  /** The values of each virtual batch, for each channel. */
+  members: number[][][];
+}
+
+/** Finite differences ask for the same one thousands of times. */
+let lastGrouping: {key: string; grouping: Grouping} | null = null;
+
+function groupingOf(shape: readonly number[], axis: number, groups: number): Grouping {
+  const key = JSON.stringify([shape, axis, groups]);
+  if (lastGrouping?.key === key) return lastGrouping.grouping;
+  const channelOf = channelOfEach(shape, axis);
+  const groupOf = indices(shape).map(([example]) => example % groups);
+  const members = Array.from({length: groups}, (_, group) =>
+    Array.from({length: shape.at(axis)!}, (_, channel) =>
+      channelOf.flatMap((c, i) => (c === channel && groupOf[i] === group ? [i] : [])),
+    ),
+  );
+  const grouping = {channelOf, groupOf, members};
+  lastGrouping = {key, grouping};
+  return grouping;
 }
 
 /** What becomes of the normalized value of number i, in channel c. */

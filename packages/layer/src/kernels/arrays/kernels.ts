@@ -7,7 +7,7 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 
 import {channelView, type ChannelView} from '../../channel_view.js';
 import {followed, type FusedActivation, type Kernels} from '../kernel.js';
-import type {Affine, Bounds, Passes} from './passes.js';
+import type {Affine, Bounds, Floats, Passes} from './passes.js';
 
 /** The inputs of a kernel as arrays, by the same names. */
 export type Arrays<Inputs> = {[Name in keyof Inputs]: Float32Array};
@@ -30,10 +30,9 @@ export function arraysOf<Inputs extends object>(
   inputs: Inputs,
   arrayOf: (tensor: TensorInfo) => Float32Array,
 ): Arrays<Inputs> {
-  const entries = Object.entries(inputs) as [string, TensorInfo][];
-  return Object.fromEntries(
-    entries.map(([name, tensor]) => [name, arrayOf(tensor)]),
-  ) as Arrays<Inputs>;
+  const arrays = {} as Arrays<Inputs>;
+  for (const name in inputs) arrays[name] = arrayOf(inputs[name] as TensorInfo);
+  return arrays;
 }
 
 export function arrayKernels(host: Host): Kernels {
@@ -51,18 +50,16 @@ const bounds: Record<FusedActivation, Bounds> = {
   relu6: [0, 6],
 };
 
-type Floats = Float32Array | Float64Array;
-
 /** Normalization as the passes do it: scale = gamma/√(variance + epsilon), offset = beta. */
 function normalization(
   {gamma, beta, mean, variance}: Record<'gamma' | 'beta' | 'mean' | 'variance', Floats>,
   epsilon: number,
 ): Affine {
-  return {
-    mean: Float64Array.from(mean),
-    scale: Float64Array.from(gamma, (g, c) => g / Math.sqrt(variance[c] + epsilon)),
-    offset: Float64Array.from(beta),
-  };
+  const scale = new Float64Array(gamma.length);
+  for (let c = 0; c < scale.length; ++c) {
+    scale[c] = gamma[c] / Math.sqrt(variance[c] + epsilon);
+  }
+  return {mean, scale, offset: beta};
 }
 
 const training =

@@ -5,11 +5,13 @@
  */
 import type {ChannelView} from '../../channel_view.js';
 
+export type Floats = Float32Array | Float64Array;
+
 /** scale·(x − mean) + offset: one value of each a channel. */
 export interface Affine {
-  mean: Float64Array;
-  scale: Float64Array;
-  offset: Float64Array;
+  mean: Floats;
+  scale: Floats;
+  offset: Floats;
 }
 
 /** What an activation lets through: values in these bounds, which it cuts off all others to. */
@@ -52,7 +54,7 @@ export interface Passes {
     dz: Float32Array | undefined,
     upstream: Upstream,
     x: Float32Array,
-    affine: Affine & {dzScale: Float64Array},
+    affine: Affine & {dzScale: Floats},
   ): void;
 }
 
@@ -97,14 +99,32 @@ function outputGrad(
   return dz;
 }
 
+/**
+ * The moments, in place of the sums that they come from: those of the differences to the first
+ * value of the channel, which are exact enough however large the mean is, and of their squares.
+ */
+export function momentsOfSums(
+  x: Float32Array,
+  [outer, , inner]: ChannelView,
+  sums: Float64Array,
+  squares: Float64Array,
+): Record<'mean' | 'variance', Float64Array> {
+  const n = outer * inner;
+  for (let c = 0; c < sums.length; ++c) {
+    const difference = sums[c] / n;
+    sums[c] = x[c * inner] + difference;
+    squares[c] = Math.max(0, squares[c] / n - difference ** 2);
+  }
+  return {mean: sums, variance: squares};
+}
+
 /** The passes in plain JavaScript: in float64, rounded once at the end. */
 export const javaScriptPasses = (view: ChannelView): Passes => ({
   moments(x) {
-    const [outer, channels, inner] = view;
+    const [, channels, inner] = view;
     const sums = new Float64Array(channels);
     const squares = new Float64Array(channels);
     forEachRun(view, (c, start, end, stride) => {
-      // Sums of the differences to the first value: exact enough however large the mean is.
       const shift = x[c * inner];
       let sum = 0;
       let square = 0;
@@ -116,11 +136,7 @@ export const javaScriptPasses = (view: ChannelView): Passes => ({
       sums[c] += sum;
       squares[c] += square;
     });
-    const n = outer * inner;
-    return {
-      mean: sums.map((sum, c) => x[c * inner] + sum / n),
-      variance: squares.map((square, c) => Math.max(0, square / n - (sums[c] / n) ** 2)),
-    };
+    return momentsOfSums(x, view, sums, squares);
   },
 
   normalize(y, x, {mean, scale, offset}, shortcut, [low, high]) {

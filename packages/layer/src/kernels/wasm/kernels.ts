@@ -1,4 +1,6 @@
 /** The kernels of the `wasm` backend: passes over its heap, where the tensors are. */
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+
 import {arrayKernels, arraysOf, type Host} from '../arrays/kernels.js';
 import {javaScriptPasses} from '../arrays/passes.js';
 import {normModule, type WasmBackend} from './module.js';
@@ -9,7 +11,7 @@ const host: Host = (backend, inputs, like, view, compute) => {
   const {wasm} = heap;
   const module = normModule(heap);
   // This brings values of other backends to the heap.
-  for (const {dataId} of Object.values(inputs)) heap.getMemoryOffset(dataId);
+  for (const name in inputs) heap.getMemoryOffset((inputs[name] as TensorInfo).dataId);
   const outputs = like.map(({shape, dtype}) => heap.makeOutput(shape, dtype));
   const bytes = module === null ? 0 : scratchBytes(view);
   const scratch = wasm._malloc(bytes) >>> 0;

@@ -2,7 +2,13 @@
  * The passes as WebAssembly with SIMD; assembly/norm_passes.ts has them. The module sees a view
  * by lanes, of which it computes four at once.
  */
-import type {Affine, Bounds, Passes} from '../arrays/passes.js';
+import {
+  momentsOfSums,
+  type Affine,
+  type Bounds,
+  type Floats,
+  type Passes,
+} from '../arrays/passes.js';
 import type {ChannelView} from '../../channel_view.js';
 import {valueArrays, type NormModule, type Pass, type ValueArray} from './module.js';
 
@@ -47,7 +53,7 @@ export function simdPasses(
   scratch: number,
   view: ChannelView,
 ): Passes {
-  const [outer, channels, inner] = view;
+  const [, channels, inner] = view;
   const lanes = lanesOf(view);
   const sums = new Float64Array(buffer, scratch, SUMS * lanes.count);
   const params = new Float32Array(
@@ -69,45 +75,41 @@ export function simdPasses(
     module[pass](...lanes.view);
   }
 
-  function setParams(...all: ArrayLike<number>[]): void {
-    all.forEach((values, i) => {
-      for (let lane = 0; lane < lanes.count; ++lane) {
-        params[i * lanes.count + lane] = values[lanes.channelOf(lane)];
-      }
-    });
+  /** Sets parameter `index` of each lane to values[channel·stride]. */
+  function setParam(index: number, values: Floats, stride = 1): void {
+    const start = index * lanes.count;
+    for (let lane = 0; lane < lanes.count; ++lane) {
+      params[start + lane] = values[lanes.channelOf(lane) * stride];
+    }
   }
 
   /** Sets mean, scale and offset; what float32 cuts off the mean goes into the offset. */
-  function setAffine({mean, scale, offset}: Affine, ...more: Float64Array[]): void {
-    const center = Float32Array.from(mean);
-    const rest = offset.map((value, c) => value + scale[c] * (center[c] - mean[c]));
-    setParams(center, scale, rest, ...more);
+  function setAffine({mean, scale, offset}: Affine): void {
+    const rest = new Float64Array(channels);
+    for (let c = 0; c < channels; ++c) {
+      rest[c] = offset[c] + scale[c] * (Math.fround(mean[c]) - mean[c]);
+    }
+    setParam(0, mean);
+    setParam(1, scale);
+    setParam(2, rest);
   }
 
-  /** The first `count` sums, by channel. */
-  function readSums(count: number): Float64Array[] {
-    return Array.from({length: count}, (_, i) => {
-      const ofChannels = new Float64Array(channels);
-      for (let lane = 0; lane < lanes.count; ++lane) {
-        ofChannels[lanes.channelOf(lane)] += sums[i * lanes.count + lane];
-      }
-      return ofChannels;
-    });
+  /** Sum `index`, by channel. */
+  function readSum(index: number): Float64Array {
+    const start = index * lanes.count;
+    const ofChannels = new Float64Array(channels);
+    for (let lane = 0; lane < lanes.count; ++lane) {
+      ofChannels[lanes.channelOf(lane)] += sums[start + lane];
+    }
+    return ofChannels;
   }
 
   return {
     moments(x) {
-      // Sums of the differences to the first value: exact enough however large the mean is.
-      const shift = Float32Array.from({length: channels}, (_, c) => x[c * inner]);
-      setParams(shift);
+      setParam(0, x, inner);
       sums.fill(0);
       run('moments', {x});
-      const [sum, square] = readSums(2);
-      const n = outer * inner;
-      return {
-        mean: sum.map((value, c) => shift[c] + value / n),
-        variance: square.map((value, c) => Math.max(0, value / n - (sum[c] / n) ** 2)),
-      };
+      return momentsOfSums(x, view, readSum(0), readSum(1));
     },
 
     normalize(y, x, affine, shortcut, bounds) {
@@ -116,15 +118,15 @@ export function simdPasses(
     },
 
     gradSums({dy, y, bounds}, x, mean) {
-      setParams(mean);
+      setParam(0, mean);
       sums.fill(0);
       run('gradSums', {dy, y, x}, bounds);
-      const [sumDz, sumX, sumDzX] = readSums(3);
-      return {sumDz, sumX, sumDzX};
+      return {sumDz: readSum(0), sumX: readSum(1), sumDzX: readSum(2)};
     },
 
-    inputGrad(dx, dz, {dy, y, bounds}, x, {dzScale, ...affine}) {
-      setAffine(affine, dzScale);
+    inputGrad(dx, dz, {dy, y, bounds}, x, affine) {
+      setAffine(affine);
+      setParam(3, affine.dzScale);
       run('inputGrad', {dx, dz, dy, y, x}, bounds);
     },
   };

@@ -60,6 +60,12 @@ export abstract class FitCallback extends tfl.Callback {
   /** The name of the class in messages; each subclass has its own. */
   static readonly className: string;
 
+  /**
+   * Whether it runs on one replica alone, the chief, where several train together by
+   * `replicas.fitDataset` of @resbatchnorm/distributed: true of what writes or prints.
+   */
+  readonly onChiefOnly: boolean = false;
+
   /** Where the training is; in an epoch that was resumed, with the steps before that. */
   protected readonly position: TrainingPosition = {epoch: 0, stepInEpoch: 0, step: 0};
 

@@ -112,6 +112,7 @@ const ARGUMENTS = [
  */
 export class ModelCheckpoint extends FitCallback {
   static override readonly className = NAME;
+  override readonly onChiefOnly = true;
 
   private readonly folder: CheckpointFolder;
   private readonly monitor: Monitor;

@@ -69,6 +69,7 @@ export interface MovingStatisticsSummaryArgs {
  */
 export class MovingStatisticsSummary extends FitCallback {
   static override readonly className = WHERE;
+  override readonly onChiefOnly = true;
 
   private readonly writer: SummaryWriter;
   private readonly everySteps: number | null;

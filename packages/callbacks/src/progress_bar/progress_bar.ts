@@ -47,6 +47,7 @@ interface TrainingParams {
  */
 export class ProgressBar extends FitCallback {
   static override readonly className = 'ProgressBar';
+  override readonly onChiefOnly = true;
 
   private readonly stream: OutputStream;
   private readonly lineEveryMs: number;

@@ -7,6 +7,7 @@ import {argumentError, checkArguments, watchedBatchNorms} from '../arguments.js'
 import {FitCallback} from '../fit_callback.js';
 import {LayerRecord, summaryOf, type LayerReport} from './layer_record.js';
 import type {LayerSnapshot, StepInFit} from './layer_step.js';
+import {compareReplicas} from './replicas.js';
 import {
   ViolationHandler,
   type Finding,
@@ -64,6 +65,7 @@ type Snapshots = Map<LayerRecord, LayerSnapshot>;
  * - at the end of an epoch: moving statistics that are NaN or infinite, a negative moving
  *   variance, and updates that were skipped because the batch's statistics were not finite.
  *   If only some of the epoch's updates were skipped, that is a warning, which is never thrown
+ * - at the end of an epoch of several replicas: moving statistics that are not the same on all
  *
  * A `ResBatchNorm` counts its update ops, and a write gives a variable another `dataId`, so a
  * step is checked without reading anything back from the device; the end of an epoch reads the
@@ -155,7 +157,7 @@ export class UpdateOpsCheck extends FitCallback {
   /**
    * For custom loops: what `fit` does at the end of each epoch. Reads the moving statistics
    * of the model back, and looks for values that are not finite, negative variances and
-   * skipped updates.
+   * skipped updates. Of several replicas each has to call it, as their statistics are compared.
    *
    * @throws ValueError if `model` is wrong; UpdateOpsError.
    */
@@ -203,8 +205,11 @@ export class UpdateOpsCheck extends FitCallback {
 
   private async look(records: LayerRecord[], when: string): Promise<void> {
     const findings = await Promise.all(records.map(record => record.look()));
+    const differences = await compareReplicas(records.map(({norm}) => norm.layer));
     this.handler.handle(
-      records.flatMap((record, i) => toViolations(record, findings[i], when)),
+      records.flatMap((record, i) =>
+        toViolations(record, [...findings[i], ...differences[i]], when),
+      ),
     );
   }
 }

@@ -17,7 +17,8 @@ export type ViolationReason =
   | 'collected and not run'
   | 'skipped as non-finite'
   | 'non-finite statistics'
-  | 'negative variance';
+  | 'negative variance'
+  | 'differs on replicas';
 
 /** One layer that failed the check. */
 export interface UpdateOpsViolation {
@@ -213,6 +214,17 @@ export function negativeVariance(lowest: number, bad: number, size: number): Fin
   return error(
     'negative variance',
     `values of moving_variance below zero: ${bad} of ${size}, the lowest ${lowest}`,
+  );
+}
+
+/** @param ranks Those of the replicas that have other values than replica 0. */
+export function differsOnReplicas(weightName: string, ranks: readonly number[]): Finding {
+  const others = `${ranks.length === 1 ? 'replica' : 'replicas'} ${ranks.join(', ')}`;
+  return error(
+    'differs on replicas',
+    `${weightName} of ${others} is not that of replica 0. A layer with synchronized: true has ` +
+      'the same on all, unless a replica writes it by itself, as by setWeights; without that, ' +
+      'replicas.fitDataset averages them at the end of an epoch, and a loop of your own does not',
   );
 }
 

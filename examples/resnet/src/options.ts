@@ -17,6 +17,8 @@ const datasetNames = ['digits', 'cifar10'] as const;
 export type DatasetName = (typeof datasetNames)[number];
 
 export interface Options extends TrainOptions {
+  /** Of all replicas together; in place of batchSize, which is that of one. */
+  globalBatchSize?: number;
   dataset: DatasetName;
   /** The folder of CIFAR-10's files; absent for the digits. */
   data?: string;
@@ -84,7 +86,17 @@ function makeCommand(): Command {
         `${defaultEpochs.cifar10} for cifar10)`,
       count,
     )
-    .option('--batch-size <n>', 'images a step', count, 32)
+    .option(
+      '--batch-size <n>',
+      'images a step; of each replica if there are several',
+      count,
+      32,
+    )
+    .option(
+      '--global-batch-size <n>',
+      'images a step of all replicas together, in place of --batch-size',
+      count,
+    )
     .option(
       '--learning-rate <x>',
       `its largest value (default: ${learningRates.res}; ` +
@@ -124,7 +136,8 @@ function makeCommand(): Command {
     .optionsGroup('Other:')
     .addHelpText(
       'after',
-      '\nCtrl-C saves the model as it is and stops; a second Ctrl-C stops at once.\n' +
+      '\nSeveral replicas, each with a part of every batch: mpirun -np 2 npm start -- …\n' +
+        '\nCtrl-C saves the model as it is and stops; a second Ctrl-C stops at once.\n' +
         '\nExit codes: 0 done, 1 failed, 2 a wrong option or broken data, 130 Ctrl-C.',
     );
 }

@@ -95,12 +95,14 @@ export function conv(
 
 // The same for both norms, so that they can be compared: the built-in's momentum is 0.99.
 const normArgs = {momentum: 0.9, epsilon: 1e-3};
+/** Synchronized: that changes nothing where there is one replica. */
+const resNormArgs = {...normArgs, synchronized: true};
 
 /** norm(x). */
 export function applyNorm(norm: NormName, x: tfl.SymbolicTensor, name: string) {
   switch (norm) {
     case 'res':
-      return apply(resBatchNorm({...normArgs, name: `${name}_norm`}), x);
+      return apply(resBatchNorm({...resNormArgs, name: `${name}_norm`}), x);
     case 'builtin':
       return apply(tfl.layers.batchNormalization({...normArgs, name: `${name}_norm`}), x);
     case 'none':
@@ -111,7 +113,11 @@ export function applyNorm(norm: NormName, x: tfl.SymbolicTensor, name: string) {
 /** ReLU(norm(x)): one layer with ResBatchNorm. */
 export function normRelu(norm: NormName, x: tfl.SymbolicTensor, name: string) {
   if (norm === 'res') {
-    const layer = resBatchNorm({...normArgs, activation: 'relu', name: `${name}_norm`});
+    const layer = resBatchNorm({
+      ...resNormArgs,
+      activation: 'relu',
+      name: `${name}_norm`,
+    });
     return apply(layer, x);
   }
   return apply(tfl.layers.reLU({name: `${name}_relu`}), applyNorm(norm, x, name));
@@ -125,7 +131,11 @@ export function normAddRelu(
   name: string,
 ) {
   if (norm === 'res') {
-    const layer = resBatchNorm({...normArgs, activation: 'relu', name: `${name}_norm`});
+    const layer = resBatchNorm({
+      ...resNormArgs,
+      activation: 'relu',
+      name: `${name}_norm`,
+    });
     return apply(layer, [x, shortcut]);
   }
   const sum = apply(tfl.layers.add({name: `${name}_add`}), [

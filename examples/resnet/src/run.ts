@@ -1,7 +1,11 @@
-/** The job, in its order: load, train, save, test, load back, compare. */
+/**
+ * The job, in its order: load, train, save, test, load back, compare. With several replicas all
+ * train, and the chief alone saves, tests and prints.
+ */
 import {join} from 'node:path';
 
 import {ProgressBar} from '@resbatchnorm/callbacks';
+import {connect, hasOtherReplicas, type Replicas} from '@resbatchnorm/distributed';
 import {type OpenBackend, useBackend} from '@resbatchnorm/tools-common/backends';
 import {checkWritable, UsageError} from '@resbatchnorm/tools-common/command_line';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -32,12 +36,29 @@ export type Outcome = 'done' | 'interrupted';
 export async function run(options: Options): Promise<Outcome> {
   const dataset = await loadDataset(options);
   await checkWritable(options.out, {folder: options.out});
-  const backend = await useBackend(options.backend);
+  const replicas = await otherReplicas(options);
+  const backend = await useBackend(replicas ? 'tensorflow' : options.backend);
+  const {globalBatchSize, batchSize} = options;
+  const ofAll = {
+    ...options,
+    batchSize: globalBatchSize ?? batchSize * (replicas?.size ?? 1),
+  };
   try {
-    return await runOn(backend, dataset, options);
+    return await runOn(backend, dataset, ofAll, replicas);
   } finally {
     backend.release();
   }
+}
+
+/** Undefined for a program that trains alone. */
+async function otherReplicas({backend}: Options): Promise<Replicas | undefined> {
+  if (!hasOtherReplicas()) return undefined;
+  if (backend !== 'auto' && backend !== 'tensorflow') {
+    throw new UsageError(
+      `--backend ${backend}: several replicas train on tensorflow, which auto takes for them.`,
+    );
+  }
+  return connect();
 }
 
 /** With at most `--limit` images in either set. */
@@ -57,14 +78,19 @@ async function runOn(
   backend: OpenBackend,
   dataset: ImageDataset,
   options: Options,
+  replicas: Replicas | undefined,
 ): Promise<Outcome> {
+  const isChief = replicas?.isChief ?? true;
+  const print = (text: string) => {
+    if (isChief) process.stdout.write(`${text}\n`);
+  };
   const normalization = normalizationOf(dataset);
   const resumed = await resumedTraining(options);
   const model = resumed?.model ?? resNet({...options, ...dataset});
   // Whoever loads the model elsewhere needs these to feed it.
   const training = trainingOptions(options);
   model.setUserDefinedMetadata({dataset: dataset.title, normalization, training});
-  print(describe(options, dataset, backend, model));
+  print(describe(options, dataset, backend, model, replicas));
   if (resumed) print(`resuming ${resumed.checkpoint}, after step ${resumed.step}`);
 
   const {out} = options;
@@ -81,11 +107,12 @@ async function runOn(
       progress,
       new StopOnInterrupt(interrupt),
     ];
-    history = await train(model, dataset, normalization, options, all, resumed);
+    history = await train(model, dataset, normalization, options, all, resumed, replicas);
   } finally {
     progress.close();
   }
   const trainingSeconds = (performance.now() - startedAt) / 1000;
+  if (!isChief) return interrupt.requested ? 'interrupted' : 'done';
   await model.save(modelFiles(out));
   interrupt.release();
   const modelFile = join(out, 'model.json');
@@ -115,25 +142,28 @@ async function runOn(
       modelFile,
       largestDifference: largestDifference(predictions, reloadedPredictions),
       trainingSeconds,
+      replicas: replicas && `${replicas.size} over ${replicas.engineName}`,
     }),
   );
   return 'done';
 }
 
 function describe(
-  {norm, seed}: Options,
+  {norm, seed, batchSize}: Options,
   {title, train, test}: ImageDataset,
   {title: backend}: OpenBackend,
   model: tfl.LayersModel,
+  replicas: Replicas | undefined,
 ): string {
   const images = `${integer(train.labels.length)} to train, ${integer(test.labels.length)} to test`;
   return [
     `${title}: ${images}`,
     `${model.name} with ${normTitles[norm]}: ${integer(model.countParams())} parameters`,
     `backend ${backend}, seed ${seed}`,
+    ...(replicas
+      ? [
+          `${replicas.size} replicas over ${replicas.engineName}, ${batchSize} images a step`,
+        ]
+      : []),
   ].join('\n');
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

@@ -21,6 +21,8 @@ export interface Summary {
   /** Between the predictions of the model and of the model loaded from disk. */
   largestDifference: number;
   trainingSeconds: number;
+  /** How many there were and what joined them, if there were several. */
+  replicas?: string;
 }
 
 export function summaryTable(summary: Summary): string {
@@ -43,6 +45,7 @@ export function summaryTable(summary: Summary): string {
   } else {
     table.push(['test accuracy', percent(summary.testAccuracy)]);
   }
+  if (summary.replicas) table.push(['replicas', summary.replicas]);
   table.push(
     ['saved to and reloaded from', summary.modelFile],
     ["reloaded model's predictions", `largest difference ${summary.largestDifference}`],

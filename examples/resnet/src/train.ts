@@ -1,6 +1,7 @@
 /** The training itself: SGD with Nesterov momentum, and a learning rate that follows a cosine. */
 import {remainingBatches} from '@resbatchnorm/callbacks';
 import type {ResumedTraining} from '@resbatchnorm/callbacks/node';
+import type {Replicas} from '@resbatchnorm/distributed';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
@@ -20,8 +21,8 @@ export interface TrainOptions {
 export type Start = Pick<ResumedTraining, 'epoch' | 'stepInEpoch' | 'step'>;
 
 /**
- * Trains with the given callbacks. A model that comes from a
- * checkpoint has its optimizer already.
+ * Trains with the given callbacks, together with the other replicas if there are any. A model
+ * that comes from a checkpoint has its optimizer already.
  */
 export async function train(
   model: tfl.LayersModel,
@@ -30,6 +31,7 @@ export async function train(
   {epochs, batchSize, learningRate, seed}: TrainOptions,
   callbacks: tfl.Callback[],
   {epoch, stepInEpoch, step}: Start = {epoch: 0, stepInEpoch: 0, step: 0},
+  replicas?: Replicas,
 ): Promise<tfl.History> {
   if (model.optimizer == null) {
     const optimizer = nesterov(learningRate);
@@ -47,12 +49,16 @@ export async function train(
     seed,
     firstEpoch: epoch,
   });
-  return model.fitDataset(remainingBatches(batches, {stepInEpoch, batchesPerEpoch}), {
+  const remaining = remainingBatches(batches, {stepInEpoch, batchesPerEpoch});
+  const args = {
     epochs,
     initialEpoch: epoch,
-    verbose: 0,
+    verbose: 0 as const,
     callbacks: [schedule, ...callbacks],
-  });
+  };
+  return replicas === undefined
+    ? model.fitDataset(remaining, args)
+    : replicas.fitDataset(model, remaining, args);
 }
 
 /** SGD with Nesterov momentum 0.9. */

@@ -10,6 +10,7 @@ import type {Engine} from './engine.js';
 import {connectMpi} from './mpi/mpi_engine.js';
 import {Replicas} from './replicas.js';
 import {connectTensorFlow} from './tensorflow/collective_engine.js';
+import {type Cluster, parseTfConfig} from './tensorflow/tf_config.js';
 
 export interface ConnectOptions {
   /**
@@ -17,6 +18,11 @@ export interface ConnectOptions {
    * what one of them does alone between two steps: to load data, to evaluate. Default 60.
    */
   timeoutSeconds?: number;
+  /**
+   * How large this replica's part of each batch is, in relation to the others' parts: 2 for a
+   * machine that is twice as fast, 0 for one that takes no examples. Default 1.
+   */
+  weight?: number;
 }
 
 /**
@@ -33,21 +39,44 @@ export interface ConnectOptions {
  *
  * @throws DistributedError if the others can't be reached, or the environment names two engines.
  * @throws NativeError if TensorFlow does not load.
- * @throws RangeError if timeoutSeconds is not a positive number.
+ * @throws RangeError if timeoutSeconds is not a positive number, or weight a negative one.
  */
 export function connect(options: ConnectOptions = {}): Promise<Replicas> {
   return (connected ??= connectOnce(options));
 }
 
+/**
+ * Whether mpirun or TF_CONFIG says that this process is one of several, for programs that load
+ * another backend where it is not.
+ */
+export function hasOtherReplicas(): boolean {
+  const launch = mpiLaunch();
+  return launch === undefined ? Boolean(process.env.TF_CONFIG) : launch.size > 1;
+}
+
 let connected: Promise<Replicas> | undefined;
 
-async function connectOnce({timeoutSeconds = 60}: ConnectOptions): Promise<Replicas> {
+async function connectOnce({
+  timeoutSeconds = 60,
+  weight = 1,
+}: ConnectOptions): Promise<Replicas> {
   if (!(timeoutSeconds > 0)) {
     throw new RangeError(
       `connect: timeoutSeconds must be a number over 0. Received: ${timeoutSeconds}`,
     );
   }
-  const replicas = new Replicas(await engineOf(timeoutSeconds));
+  if (!(weight >= 0 && weight < Infinity)) {
+    throw new RangeError(`connect: weight must be a number from 0. Received: ${weight}`);
+  }
+  const engine = await engineOf(timeoutSeconds);
+  const call = {name: 'weights of the replicas', step: 0};
+  const weights = engine.gather(call, Float64Array.of(weight)).map(([first]) => first);
+  if (!weights.some(one => one > 0)) {
+    throw new RangeError(
+      `connect: a weight of one replica must be over 0. Received: ${weights.join(', ')}`,
+    );
+  }
+  const replicas = new Replicas(engine, weights);
   if (replicas.size > 1) setReplicaGroup(replicas);
   return replicas;
 }
@@ -67,7 +96,10 @@ async function engineOf(timeoutSeconds: number): Promise<Engine> {
     await loadTensorFlow();
     return engine;
   }
-  if (TF_CONFIG) return connectTensorFlow({timeoutSeconds});
+  if (TF_CONFIG) {
+    shareCores(replicasOnThisMachine(parseTfConfig(TF_CONFIG)));
+    return connectTensorFlow({timeoutSeconds});
+  }
   await loadTensorFlow();
   return alone;
 }
@@ -76,4 +108,9 @@ function shareCores(replicas: number): void {
   const threads = Math.max(1, Math.floor(os.availableParallelism() / replicas));
   process.env.TF_NUM_INTRAOP_THREADS ??= String(threads);
   process.env.TF_NUM_INTEROP_THREADS ??= String(threads);
+}
+
+function replicasOnThisMachine({addresses, rank}: Cluster): number {
+  const hosts = addresses.map(address => address.slice(0, address.lastIndexOf(':')));
+  return hosts.filter(host => host === hosts[rank]).length;
 }

@@ -2,20 +2,20 @@
  * `model.fitDataset` on several replicas. It runs as it is, on whole batches; what is replaced
  * is its training step: each replica makes that of its part, and their losses are averaged.
  */
-import {batchNorms, findWeight, isResBatchNorm} from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
-import type {Dataset} from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import {batchPart, takePart} from './batch_part.js';
-import {
-  broadcastNumber,
-  broadcastOptimizer,
-  broadcastWeights,
-  checkEqual,
-  checksum,
-} from './model_state.js';
+import {checkEqual, checksum} from './agreement.js';
+import {broadcastState} from './model_state.js';
+import {averageMovingStatistics} from './moving_statistics.js';
 import type {Replicas} from './replicas.js';
+
+/** What `fitDataset` takes: a tf.data.Dataset of batches, or what can stand for one. */
+export interface BatchDataset<T> {
+  /** How many batches a pass has; null if that is not known. */
+  readonly size: number | null;
+  iterator(): Promise<{next(): Promise<IteratorResult<T>>}>;
+}
 
 /** From the inputs and the targets to the loss and the metrics. */
 type TrainFunction = (data: tf.Tensor[]) => tf.Scalar[];
@@ -27,45 +27,78 @@ type Model = tfl.LayersModel & {
   makeTrainFunction(): TrainFunction;
 };
 
-export async function fitOnReplicas<T extends tf.TensorContainer>(
+/** A callback, as far as it is asked. */
+interface Callback {
+  /** Said by one that writes or prints. */
+  onChiefOnly?: boolean;
+  /** Instances have it, plain objects of functions don't. */
+  setParams?: unknown;
+}
+
+export async function fitOnReplicas<T>(
   replicas: Replicas,
   model: tfl.LayersModel,
-  dataset: Dataset<T>,
+  dataset: BatchDataset<T>,
   args: tfl.ModelFitDatasetArgs<T>,
 ): Promise<tfl.History> {
+  checkArguments(model, dataset, args);
+  const {epochs, batchesPerEpoch, callbacks, yieldEvery, initialEpoch = 0} = args;
   const inner = trainedModel(model);
-  if (inner.optimizer == null) {
-    throw new Error('replicas.fitDataset: the model must be compiled first.');
-  }
   replicas.optimizer(inner.optimizer);
-  broadcastWeights(replicas, inner);
-  await broadcastOptimizer(replicas, inner.optimizer);
-  const initialEpoch = broadcastNumber(replicas, 'initialEpoch', args.initialEpoch ?? 0);
-  const steps = new JoinedSteps(replicas);
+  checkEqual(replicas, {epochs, batchesPerEpoch});
+  const firstEpoch = broadcastState(replicas, inner, initialEpoch);
+  const training = new JoinedTraining(replicas, inner, batchesPerEpoch);
   const {makeTrainFunction} = inner;
-  inner.makeTrainFunction = () => steps.trainFunction(makeTrainFunction.call(inner));
+  inner.makeTrainFunction = () => training.trainFunction(makeTrainFunction.call(inner));
   try {
-    return await model.fitDataset(dataset, {
+    return await model.fitDataset(training.watched(dataset) as never, {
       ...args,
-      initialEpoch,
+      initialEpoch: firstEpoch,
       ...(!replicas.isChief && {verbose: 0}),
       callbacks: [
         new tfl.CustomCallback({
-          onEpochBegin: async () => steps.beginEpoch(),
-          onEpochEnd: async () => averageMovingStatistics(replicas, inner),
+          onEpochBegin: async epoch => training.beginEpoch(epoch),
+          onEpochEnd: async (_, logs) => training.endEpoch(logs as Logs),
         }),
-        ...callbacksOf(args).filter(
-          callback => replicas.isChief || !isOnChiefOnly(callback),
-        ),
+        ...ownCallbacks(replicas, callbacks, yieldEvery),
         // Behind all others, which may have stopped the training.
         new tfl.CustomCallback({
-          onBatchEnd: async () => agreeOnStop(replicas, inner),
-          onEpochEnd: async () => agreeOnStop(replicas, inner),
+          onBatchEnd: async () => training.agreeOnStop(),
+          onEpochEnd: async () => training.agreeOnStop(),
         }),
       ] as tfl.ModelFitDatasetArgs<T>['callbacks'],
     });
   } finally {
     inner.makeTrainFunction = makeTrainFunction;
+  }
+}
+
+/** Before anything is changed, and before the others are kept waiting. */
+function checkArguments(
+  model: tfl.LayersModel,
+  dataset: BatchDataset<unknown>,
+  args: tfl.ModelFitDatasetArgs<unknown>,
+): void {
+  const isWhole = (value: unknown, least: number) =>
+    Number.isInteger(value) && (value as number) >= least;
+  const {epochs, initialEpoch = 0, batchesPerEpoch = 1} = args ?? {};
+  const wrong: [string, string, boolean, unknown][] = [
+    ['model', 'a compiled model', model?.optimizer != null, model?.optimizer],
+    ['dataset', 'a dataset', typeof dataset?.iterator === 'function', dataset],
+    ['epochs', 'an integer from 1', isWhole(epochs, 1), epochs],
+    ['initialEpoch', 'an integer from 0', isWhole(initialEpoch, 0), initialEpoch],
+    [
+      'batchesPerEpoch',
+      'an integer from 1',
+      isWhole(batchesPerEpoch, 1),
+      batchesPerEpoch,
+    ],
+  ];
+  for (const [name, expected, isRight, value] of wrong) {
+    if (isRight) continue;
+    throw new TypeError(
+      `replicas.fitDataset: ${name} must be ${expected}. Received: ${String(value)}`,
+    );
   }
 }
 
@@ -75,101 +108,99 @@ function trainedModel(model: tfl.LayersModel): Model {
   return (model instanceof tfl.Sequential && inside ? inside : model) as Model;
 }
 
-/** The training steps of one call of fitDataset. */
-class JoinedSteps {
-  private isFirstOfEpoch = true;
+/** Those that run on this replica, as instances, which tfjs takes side by side. */
+function ownCallbacks(
+  replicas: Replicas,
+  callbacks: tfl.ModelFitDatasetArgs<unknown>['callbacks'],
+  yieldEvery: tfl.ModelFitDatasetArgs<unknown>['yieldEvery'],
+): unknown[] {
+  return ([callbacks ?? []].flat() as Callback[])
+    .filter(({onChiefOnly}) => replicas.isChief || !onChiefOnly)
+    .map(callback =>
+      typeof callback.setParams === 'function'
+        ? callback
+        : new tfl.CustomCallback(callback as tfl.CustomCallbackArgs, yieldEvery),
+    );
+}
 
-  constructor(private readonly replicas: Replicas) {}
+/** Of an epoch; by now read back from the device. */
+type Logs = Record<string, number>;
 
-  beginEpoch(): void {
-    this.isFirstOfEpoch = true;
+/** One call of fitDataset. */
+class JoinedTraining {
+  private epoch = 0;
+  private stepsInEpoch = 0;
+  /** Whether the replicas have been through the steps of the epoch. */
+  private isThrough = false;
+
+  constructor(
+    private readonly replicas: Replicas,
+    private readonly model: Model,
+    private readonly batchesPerEpoch = Infinity,
+  ) {}
+
+  beginEpoch(epoch: number): void {
+    this.epoch = epoch;
+    this.stepsInEpoch = 0;
+    this.isThrough = false;
+  }
+
+  /** The dataset; where it ends, the epoch's steps do. */
+  watched<T>(dataset: BatchDataset<T>): BatchDataset<T> {
+    return {
+      size: dataset.size,
+      iterator: async () => {
+        const iterator = await dataset.iterator();
+        return {
+          next: async () => {
+            const next = await iterator.next();
+            if (next.done) this.endSteps();
+            return next;
+          },
+        };
+      },
+    };
   }
 
   trainFunction(train: TrainFunction): TrainFunction {
     return data => {
       const {replicas} = this;
-      this.checkData(data);
-      const [{shape}] = data;
-      const part = batchPart(shape[0], replicas.rank, replicas.size);
-      const own = takePart(data, part);
-      try {
-        const results = replicas.step(part.count, () => train(own));
-        return averaged(replicas, results, part.count);
-      } finally {
-        tf.dispose(own);
-      }
+      if (this.stepsInEpoch === 0) this.checkData(data);
+      const results = replicas.stepOf(data, part => train(part));
+      this.stepsInEpoch += 1;
+      if (this.stepsInEpoch === this.batchesPerEpoch) this.endSteps();
+      return results;
     };
   }
 
+  /** Logs that were computed by each replica alone, as of validation, may differ in rounding. */
+  endEpoch(logs: Logs): void {
+    this.endSteps();
+    const [ofChief] = this.replicas.gather(
+      `logs of epoch ${this.epoch + 1}`,
+      Float64Array.from(Object.values(logs)),
+    );
+    Object.keys(logs).forEach((name, i) => (logs[name] = ofChief[i]));
+  }
+
+  /** One that stops, stops all: otherwise the others would wait for it. */
+  agreeOnStop(): void {
+    const stops = this.replicas.gather(
+      `whether to go on after step ${this.stepsInEpoch} of epoch ${this.epoch + 1}`,
+      Float64Array.of(Number(this.model.stopTraining)),
+    );
+    if (stops.some(([stop]) => stop !== 0)) this.model.stopTraining = true;
+  }
+
+  /** Before validation, which is to be the same on all replicas. */
+  private endSteps(): void {
+    if (this.isThrough) return;
+    this.isThrough = true;
+    averageMovingStatistics(this.replicas, this.model);
+  }
+
   private checkData(data: tf.Tensor[]): void {
-    if (!this.isFirstOfEpoch) return;
-    this.isFirstOfEpoch = false;
-    checkEqual(
-      this.replicas,
-      'the first batch of an epoch (does the data shuffle without a seed?)',
-      checksum(data.map(tensor => tensor.dataSync())),
-    );
+    const batch = `the first batch of epoch ${this.epoch + 1} (what shuffles needs one seed for all)`;
+    checkEqual(this.replicas, {[batch]: checksum(data.map(tensor => tensor.dataSync()))});
   }
-}
-
-/** The mean loss and metrics of all examples. */
-function averaged(replicas: Replicas, results: tf.Scalar[], count: number): tf.Scalar[] {
-  const values = results.map(result => (count > 0 ? result.dataSync()[0] : 0));
-  tf.dispose(results);
-  const rows = replicas.gather('loss and metrics', Float64Array.of(count, ...values));
-  const total = rows.reduce((sum, [examples]) => sum + examples, 0);
-  return values.map((_, i) => {
-    const sum = rows.reduce((sum, row) => sum + row[0] * row[1 + i], 0);
-    return tf.scalar(sum / total);
-  });
-}
-
-/** One that stops, stops all: otherwise the others would wait for it. */
-function agreeOnStop(replicas: Replicas, model: Model): void {
-  const stops = replicas.gather(
-    'whether to go on',
-    Float64Array.of(Number(model.stopTraining)),
-  );
-  if (stops.some(([stop]) => stop !== 0)) model.stopTraining = true;
-}
-
-/**
- * Those of norms that have gone ways of their own: as Keras does with what is not synchronized.
- */
-function averageMovingStatistics(replicas: Replicas, model: Model): void {
-  for (const {layer} of batchNorms(model)) {
-    if (isResBatchNorm(layer) && layer.getConfig().synchronized) continue;
-    for (const name of ['moving_mean', 'moving_variance']) {
-      const weight = findWeight(layer, name);
-      if (weight === undefined) continue;
-      const rows = replicas.gather(
-        `${name} of ${layer.name}`,
-        Float64Array.from(weight.read().dataSync()),
-      );
-      const mean = rows[0].map(
-        (_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length,
-      );
-      const value = tf.tensor1d(Float32Array.from(mean));
-      weight.write(value);
-      value.dispose();
-    }
-  }
-}
-
-function callbacksOf({
-  callbacks = [],
-  yieldEvery,
-}: Pick<tfl.ModelFitDatasetArgs<tf.TensorContainer>, 'callbacks' | 'yieldEvery'>) {
-  return [callbacks]
-    .flat()
-    .map(callback =>
-      callback instanceof tfl.Callback
-        ? callback
-        : new tfl.CustomCallback(callback, yieldEvery),
-    );
-}
-
-/** What a callback says of itself that writes or prints. */
-function isOnChiefOnly(callback: object): boolean {
-  return (callback as {onChiefOnly?: boolean}).onChiefOnly === true;
 }

@@ -1,4 +1,4 @@
-export {connect, type ConnectOptions} from './connect.js';
+export {connect, type ConnectOptions, hasOtherReplicas} from './connect.js';
 export {DistributedError} from './distributed_error.js';
 export type {Call, Engine} from './engine.js';
 export type {Replicas} from './replicas.js';

@@ -9,8 +9,14 @@ import {
 type Gradients = Parameters<Optimizer['applyGradients']>[0];
 type Apply = Optimizer['applyGradients'];
 
+/** The gradient of a variable, by the variable's name. */
+export interface NamedGradient {
+  name: string;
+  tensor: Tensor;
+}
+
 /** Joins tensors that every replica has; the caller disposes of what it gives. */
-export type Join = (gradients: Tensor[]) => Tensor[];
+export type Join = (gradients: NamedGradient[]) => Tensor[];
 
 const joined = new WeakSet<Optimizer>();
 
@@ -21,14 +27,28 @@ const joined = new WeakSet<Optimizer>();
 export function joinGradients(optimizer: Optimizer, join: Join): void {
   if (joined.has(optimizer)) return;
   joined.add(optimizer);
-  let apply: Apply = optimizer.applyGradients.bind(optimizer);
+  const before: Apply = optimizer.applyGradients.bind(optimizer);
+  let apply = before;
+  let isApplying = false;
   const applyJoined: Apply = gradients => {
-    const named = asList(gradients);
-    const tensors = join(named.map(({tensor}) => tensor));
+    // What stands in its place now may leave a step to what it found here.
+    if (isApplying) return before(gradients);
+    const list = asList(gradients);
+    // Those of variables that the loss does not depend on stay in the list: an optimizer finds
+    // the state of a variable by its place there.
+    const present = list.filter(({tensor}) => tensor != null);
+    const sums = join(present);
+    isApplying = true;
     try {
-      apply(named.map(({name}, i) => ({name, tensor: tensors[i]})));
+      apply(
+        list.map(gradient => {
+          const i = present.indexOf(gradient);
+          return i < 0 ? gradient : {name: gradient.name, tensor: sums[i]};
+        }),
+      );
     } finally {
-      dispose(tensors);
+      isApplying = false;
+      dispose(sums);
     }
   };
   Object.defineProperty(optimizer, 'applyGradients', {
@@ -39,13 +59,10 @@ export function joinGradients(optimizer: Optimizer, join: Join): void {
   });
 }
 
-/** Those of variables that the loss does not depend on are left out, as the optimizer does. */
-function asList(gradients: Gradients): {name: string; tensor: Tensor}[] {
-  const list = Array.isArray(gradients)
-    ? gradients
-    : Object.entries(gradients as NamedTensorMap).map(([name, tensor]) => ({
-        name,
-        tensor,
-      }));
-  return list.filter(({tensor}) => tensor != null);
+function asList(gradients: Gradients): NamedGradient[] {
+  if (Array.isArray(gradients)) return gradients;
+  return Object.entries(gradients as NamedTensorMap).map(([name, tensor]) => ({
+    name,
+    tensor,
+  }));
 }

@@ -1,99 +1,118 @@
-/** What replicas have to have in common before they train: the model, and the optimizer's state. */
+/** What replicas have in common before they train: the weights, and the state of the optimizer. */
 import * as tf from '@tensorflow/tfjs-core';
 import type {LayersModel} from '@tensorflow/tfjs-layers';
 
-import {DistributedError} from './distributed_error.js';
+import {checkEqual} from './agreement.js';
 import type {Replicas} from './replicas.js';
 
-/** Two numbers that differ if the bytes do, but for one case in 2⁵²; for `gather`. */
-export function checksum(parts: Iterable<ArrayBufferView>): number {
-  // Source: FNV-1a, of 32 bits, run over the words twice, from different starts.
-  let low = 0x811c9dc5;
-  let high = 0x1b873593;
-  for (const {buffer, byteOffset, byteLength} of parts) {
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    for (const byte of bytes) {
-      low = Math.imul(low ^ byte, 0x01000193);
-      high = Math.imul(high ^ byte, 0x5bd1e995) ^ (high >>> 15);
-    }
-  }
-  return (low >>> 0) * 2 ** 20 + ((high >>> 0) & 0xfffff);
+/** A variable that an optimizer keeps for a weight: a moment, or an accumulation. */
+interface Slot {
+  originalName: string;
+  variable: tf.Variable;
+}
+
+/** What an optimizer holds: variables, and lists of them with one for each weight. */
+type Fields = Record<string, unknown> & {iterations_: number | undefined};
+
+/** What there is on rank 0, beside the values. */
+interface Description {
+  initialEpoch: number;
+  iterations: number | undefined;
+  slots: Record<string, {originalName: string; shape: number[]}[]>;
 }
 
 /**
- * @throws DistributedError that says on which ranks a value is another than on rank 0.
+ * Gives all replicas what rank 0 has: the model's weights, the variables of its optimizer and the
+ * number of its steps, to the bit. On the others the optimizer may not have any yet.
+ *
+ * Not by the optimizer's setWeights: that of Adam computes some anew, Adamax has none.
+ *
+ * @param initialEpoch This replica's.
+ * @returns The initial epoch of rank 0.
+ * @throws DistributedError if the model or the optimizer is another one.
  */
-export function checkEqual(replicas: Replicas, what: string, value: number): void {
-  const values = replicas.gather(what, Float64Array.of(value)).map(([first]) => first);
-  const others = [...values.keys()].filter(rank => !Object.is(values[rank], values[0]));
-  if (others.length === 0) return;
-  throw new DistributedError(
-    `Rank ${replicas.rank}: ${what} must be the same on all replicas. Received: on rank ` +
-      `${others.join(', ')} other than on rank 0`,
-  );
+export function broadcastState(
+  replicas: Replicas,
+  model: LayersModel,
+  initialEpoch: number,
+): number {
+  const {weights, optimizer} = model;
+  checkEqual(replicas, {
+    'the model': weights.map(({originalName, shape, dtype}) => [
+      originalName,
+      shape,
+      dtype,
+    ]),
+    'the trainable weights': model.trainableWeights.map(weight => weight.originalName),
+    'the optimizer': [optimizer.getClassName(), optimizer.getConfig()],
+  });
+  const fields = optimizer as unknown as Fields;
+  const own: Description = {
+    initialEpoch,
+    iterations: fields.iterations_,
+    slots: Object.fromEntries(
+      slotsOf(fields).map(([field, slots]) => [
+        field,
+        slots.map(({originalName, variable: {shape}}) => ({originalName, shape})),
+      ]),
+    ),
+  };
+  const description = JSON.parse(
+    broadcastText(replicas, JSON.stringify(own)),
+  ) as Description;
+  if (!replicas.isChief) prepareOptimizer(fields, description);
+  broadcastVariables(replicas, [
+    ...weights.map(weight => weight.read() as tf.Variable),
+    ...Object.values(fields).filter(value => value instanceof tf.Variable),
+    ...slotsOf(fields).flatMap(([, slots]) => slots.map(({variable}) => variable)),
+  ]);
+  return description.initialEpoch;
 }
 
-const encode = (text: string) => new TextEncoder().encode(text);
+function slotsOf(fields: Fields): [string, Slot[]][] {
+  return Object.entries(fields).filter((entry): entry is [string, Slot[]] => {
+    const [, value] = entry;
+    return (
+      Array.isArray(value) && value.every(slot => slot?.variable instanceof tf.Variable)
+    );
+  });
+}
 
-/** Gives all replicas the weights of rank 0. */
-export function broadcastWeights(replicas: Replicas, model: LayersModel): void {
-  const {weights} = model;
-  const described = weights.map(({originalName, shape, dtype}) => [
-    originalName,
-    shape,
-    dtype,
-  ]);
-  const description = checksum([encode(JSON.stringify(described))]);
-  checkEqual(
-    replicas,
-    `the model, '${model.name}' with ${weights.length} weights`,
-    description,
-  );
-  for (const weight of weights) {
-    const values = weight.read().dataSync();
-    replicas.broadcast(`weight ${weight.originalName}`, bytesOf(values));
-    if (replicas.isChief) continue;
-    const {shape, dtype} = weight.read();
-    const value = tf.tensor(values, shape, dtype);
-    weight.write(value);
-    value.dispose();
+/** Makes the same variables as on rank 0, whose values are to come. */
+function prepareOptimizer(fields: Fields, {iterations, slots}: Description): void {
+  fields.iterations_ = iterations;
+  for (const [field, old] of slotsOf(fields)) {
+    tf.dispose(old.map(({variable}) => variable));
+    fields[field] = slots[field].map(({originalName, shape}) => ({
+      originalName,
+      variable: tf.tidy(() => tf.variable(tf.zeros(shape), false)),
+    }));
   }
 }
 
-/** Gives all replicas the state of the optimizer of rank 0. Some may have none yet. */
-export async function broadcastOptimizer(
-  replicas: Replicas,
-  optimizer: tf.Optimizer,
-): Promise<void> {
-  const state = await optimizer.getWeights();
-  const own = state.map(({name, tensor: {shape, dtype}}) => ({name, shape, dtype}));
-  const entries = JSON.parse(broadcastText(replicas, JSON.stringify(own))) as typeof own;
-  const received = entries.map(({name, shape, dtype}, i) => {
-    const size = tf.util.sizeFromShape(shape);
-    const values = replicas.isChief
-      ? state[i].tensor.dataSync()
-      : tf.util.getTypedArrayFromDType(dtype as 'float32', size);
-    replicas.broadcast(`optimizer's ${name}`, bytesOf(values));
-    return {name, tensor: tf.tensor(values, shape, dtype)};
-  });
-  if (!replicas.isChief && received.length > 0) await optimizer.setWeights(received);
-  tf.dispose(received.map(({tensor}) => tensor));
-}
-
-/** A number of rank 0. */
-export function broadcastNumber(replicas: Replicas, what: string, value: number): number {
-  const values = Float64Array.of(value);
-  replicas.broadcast(what, bytesOf(values));
-  return values[0];
+function broadcastVariables(replicas: Replicas, variables: tf.Variable[]): void {
+  const all = Buffer.concat(variables.map(variable => bytesOf(variable.dataSync())));
+  replicas.broadcast("weights and the optimizer's state", all);
+  if (replicas.isChief) return;
+  let start = 0;
+  for (const variable of variables) {
+    const {shape, dtype, size} = variable;
+    const values = tf.util.getTypedArrayFromDType(dtype as 'float32', size);
+    const bytes = bytesOf(values);
+    bytes.set(all.subarray(start, (start += bytes.length)));
+    tf.tidy(() => variable.assign(tf.tensor(values, shape, dtype)));
+  }
 }
 
 function broadcastText(replicas: Replicas, text: string): string {
-  const own = encode(text);
-  const length = broadcastNumber(replicas, "size of the optimizer's state", own.length);
-  const bytes = new Uint8Array(length);
-  if (replicas.isChief) bytes.set(own);
-  replicas.broadcast("names of the optimizer's state", bytes);
-  return new TextDecoder().decode(bytes);
+  const own = Buffer.from(text);
+  const [[length]] = replicas.gather(
+    'length of the description',
+    Float64Array.of(own.length),
+  );
+  const bytes = replicas.isChief ? own : Buffer.alloc(length);
+  replicas.broadcast("description of the optimizer's state", bytes);
+  return bytes.toString();
 }
 
 function bytesOf({buffer, byteOffset, byteLength}: ArrayBufferView): Uint8Array {

@@ -1,13 +1,21 @@
 /** What a program that trains data-parallel works with. */
 import type {ReplicaGroup} from '@resbatchnorm/layer/introspection';
-import {Optimizer, type Tensor, type TensorContainer} from '@tensorflow/tfjs-core';
-import type {Dataset} from '@tensorflow/tfjs-data';
+import {
+  dispose,
+  Optimizer,
+  scalar,
+  type Scalar,
+  type Tensor,
+  type TensorContainer,
+} from '@tensorflow/tfjs-core';
 import type {History, LayersModel, ModelFitDatasetArgs} from '@tensorflow/tfjs-layers';
 
+import {checksum} from './agreement.js';
 import {DistributedError} from './distributed_error.js';
 import type {Engine} from './engine.js';
-import {fitOnReplicas} from './fit_dataset.js';
-import {joinGradients} from './joined_optimizer.js';
+import {type BatchDataset, fitOnReplicas} from './fit_dataset.js';
+import {joinGradients, type NamedGradient} from './joined_optimizer.js';
+import {countExamples, partOf, takePart} from './shard.js';
 
 /**
  * The replicas of a training: processes that each hold the same model and train it on a part of
@@ -23,8 +31,14 @@ export class Replicas implements ReplicaGroup {
   private shareNow: number | null = null;
   private stepCount = 0;
 
-  /** @internal */
-  constructor(private readonly engine: Engine) {
+  /**
+   * @internal
+   * @param weights How large the replicas' parts of a batch are, in relation to each other.
+   */
+  constructor(
+    private readonly engine: Engine,
+    private readonly weights: readonly number[],
+  ) {
     this.rank = engine.rank;
     this.size = engine.size;
   }
@@ -62,7 +76,7 @@ export class Replicas implements ReplicaGroup {
     return optimizer;
   }
 
-  private join(optimizer: Optimizer, gradients: Tensor[]): Tensor[] {
+  private join(optimizer: Optimizer, gradients: NamedGradient[]): Tensor[] {
     if (this.shareNow === null) {
       throw new DistributedError(
         'Gradients of several replicas are joined in a step, in which each knows how many ' +
@@ -70,10 +84,17 @@ export class Replicas implements ReplicaGroup {
           'replicas.fitDataset(…). Received: gradients outside of a step',
       );
     }
-    // In the name, on which all have to agree: another rate would part the replicas for good.
-    const {learningRate} = optimizer as {learningRate?: number};
-    const name = `gradients for learning rate ${learningRate ?? 'of its own'}`;
-    return this.engine.weightedSums(this.call(name), gradients, this.shareNow);
+    // All in the name, on which the replicas have to agree: what differs would part them for good.
+    const {learningRate, ...others} = optimizer.getConfig();
+    const variables = gradients.map(({name, tensor: {shape}}) => [baseOf(name), shape]);
+    const settings = [optimizer.getClassName(), others, variables];
+    const hash = checksum([JSON.stringify(settings)]).toString(36);
+    const name = `gradients (learning rate ${String(learningRate)}, variables and optimizer ${hash})`;
+    return this.engine.weightedSums(
+      this.call(name),
+      gradients.map(({tensor}) => tensor),
+      this.shareNow,
+    );
   }
 
   /**
@@ -96,12 +117,7 @@ export class Replicas implements ReplicaGroup {
         `replicas.step: examples must be an integer from 0. Received: ${examples}`,
       );
     }
-    if (this.shareNow !== null) {
-      throw new DistributedError(
-        'replicas.step: a step must end before the next: await its promise. Received: a step in a step',
-      );
-    }
-    ++this.stepCount;
+    this.beginStep();
     const counts = this.gather('number of examples', Float64Array.of(examples));
     const total = counts.reduce((sum, [count]) => sum + count, 0);
     if (total === 0) {
@@ -109,7 +125,64 @@ export class Replicas implements ReplicaGroup {
         'replicas.step: no replica has an example. Received: 0 examples',
       );
     }
-    this.shareNow = examples / total;
+    return this.withShare(examples / total, fn);
+  }
+
+  /**
+   * This replica's part of a batch that all replicas have as a whole, for a loop of your own:
+   *
+   * ```ts
+   * const {part, examples} = replicas.shard({xs, ys});
+   * replicas.step(examples, () => optimizer.minimize(() => loss(part.xs, part.ys)));
+   * ```
+   *
+   * @param batch A tensor, or tensors in arrays and objects, with the examples along the first axis.
+   * @returns New tensors, and how many examples they have. If that is 0, as of a batch that has
+   *     fewer examples than there are replicas, the tensors are the whole batch, as few ops take
+   *     empty ones: they count for nothing then.
+   * @throws RangeError if the tensors differ in their number of examples, or have none.
+   */
+  shard<T extends TensorContainer>(batch: T): {part: T; examples: number} {
+    const own = partOf(countExamples(batch), this.weights, this.rank);
+    return {part: takePart(batch, own), examples: own.count};
+  }
+
+  /**
+   * @internal A step on this replica's part of a batch that all have as a whole.
+   * @param train Gives means over the examples, such as the loss.
+   * @returns The means over the whole batch, the same on every replica.
+   */
+  stepOf(batch: Tensor[], train: (part: Tensor[]) => Scalar[]): Scalar[] {
+    this.beginStep();
+    const total = countExamples(batch);
+    const {part, examples} = this.shard(batch);
+    const share = examples / total;
+    let means: Scalar[];
+    try {
+      means = this.withShare(share, () => train(part));
+    } finally {
+      dispose(part);
+    }
+    const own = means.map(mean => (share > 0 ? share * mean.dataSync()[0] : 0));
+    dispose(means);
+    const rows = this.gather(
+      `loss and metrics of ${total} examples`,
+      Float64Array.from(own),
+    );
+    return own.map((_, i) => scalar(rows.reduce((sum, row) => sum + row[i], 0)));
+  }
+
+  private beginStep(): void {
+    if (this.shareNow !== null) {
+      throw new DistributedError(
+        'replicas.step: a step must end before the next: await its promise. Received: a step in a step',
+      );
+    }
+    ++this.stepCount;
+  }
+
+  private withShare<T>(share: number, fn: () => T): T {
+    this.shareNow = share;
     const end = () => (this.shareNow = null);
     let result: T;
     try {
@@ -139,12 +212,12 @@ export class Replicas implements ReplicaGroup {
    * @throws DistributedError if the replicas differ in the model, the data, the learning rate or
    *     in what they do.
    */
-  async fitDataset<T extends TensorContainer>(
+  async fitDataset<T>(
     model: LayersModel,
-    dataset: Dataset<T>,
+    dataset: BatchDataset<T>,
     args: ModelFitDatasetArgs<T>,
   ): Promise<History> {
-    if (this.size === 1) return model.fitDataset(dataset, args);
+    if (this.size === 1) return model.fitDataset(dataset as never, args);
     return fitOnReplicas(this, model, dataset, args);
   }
 
@@ -164,4 +237,9 @@ export class Replicas implements ReplicaGroup {
   private call(name: string) {
     return {name, step: this.stepCount};
   }
+}
+
+/** Without the number by which a process tells variables of one name. */
+function baseOf(name: string): string {
+  return name.replace(/_?\d+$/, '');
 }

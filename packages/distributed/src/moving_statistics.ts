@@ -1,0 +1,44 @@
+/** Moving statistics that each replica has of its own part of the batches, made equal. */
+import {
+  batchNorms,
+  hasMovingStatistics,
+  isResBatchNorm,
+  type Layer,
+} from '@resbatchnorm/layer/introspection';
+import * as tf from '@tensorflow/tfjs-core';
+import type {LayersModel, LayerVariable} from '@tensorflow/tfjs-layers';
+
+import type {Replicas} from './replicas.js';
+
+/**
+ * Averages them over the replicas, as Keras does with those of norms that are not synchronized.
+ * Equal ones stay as they are, to the bit.
+ */
+export function averageMovingStatistics(replicas: Replicas, model: LayersModel): void {
+  const variables = batchNorms(model)
+    .filter(({layer}) => hasMovingStatistics(layer) && !isSynchronized(layer))
+    .flatMap(({layer}) => layer.weights.filter(isStatistic))
+    .map(weight => weight.read() as tf.Variable);
+  if (variables.length === 0) return;
+  const values = variables.flatMap(variable => [...variable.dataSync()]);
+  const rows = replicas.gather('moving statistics', Float64Array.from(values));
+  const means = values.map(
+    (_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length,
+  );
+  let start = 0;
+  tf.tidy(() => {
+    for (const variable of variables) {
+      const {shape, dtype, size} = variable;
+      const own = means.slice(start, (start += size));
+      variable.assign(tf.tensor(own, shape, dtype));
+    }
+  });
+}
+
+function isSynchronized(layer: Layer): boolean {
+  return isResBatchNorm(layer) && layer.getConfig().synchronized === true;
+}
+
+function isStatistic({originalName}: LayerVariable): boolean {
+  return !/(^|\/)(gamma|beta)$/.test(originalName);
+}

@@ -16,7 +16,10 @@ import {runKernel} from './kernels/run_kernel.js';
 
 /** The non-trainable weights of a layer, by name, and the rule by which a batch changes them. */
 export class MovingStatistics {
-  /** On the device, so that counting needs no reading back. */
+  /**
+   * On the device, so that counting needs no reading back; and float32, as TensorFlow keeps
+   * int32 on the host, which a GPU would wait for. Exact up to 2^24, where it stops.
+   */
   private readonly skipped: tf.Variable<tf.Rank.R0>;
 
   /** @param layer The name of the layer, for messages. */
@@ -25,7 +28,7 @@ export class MovingStatistics {
     private readonly variables: Record<string, LayerVariable>,
     private readonly attrs: MovingStatisticsAttrs,
   ) {
-    this.skipped = tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false));
+    this.skipped = tf.tidy(() => tf.variable(tf.scalar(0), false));
     this.disposeAlong(variables.moving_mean);
   }
 

@@ -49,14 +49,13 @@ FunctionDef MovingStatistics() {
   nodes.push_back({{"one_or_none"},
                    "Cast",
                    {"not_finite:y"},
-                   {{"SrcT", DT_BOOL}, {"DstT", DT_INT32}}});
-  nodes.push_back(
-      {{"count"}, "AddV2", {"skipped", "one_or_none:y"}, {{"T", DT_INT32}}});
+                   {{"SrcT", DT_BOOL}, {"DstT", DT_FLOAT}}});
+  nodes.push_back(FloatOp("count", "AddV2", {"skipped", "one_or_none:y"}));
   return FunctionDefHelper::Create(
       "ResBatchNormMovingStatisticsFunction",
       {"mean: float", "variance: float", "moving_mean: float", "moving_variance: float",
-       "skipped: int32", "momentum: float", "batch_weight: float"},
-      {"next_mean: float", "next_variance: float", "next_skipped: int32"}, {}, nodes,
+       "skipped: float", "momentum: float", "batch_weight: float"},
+      {"next_mean: float", "next_variance: float", "next_skipped: float"}, {}, nodes,
       {{"next_mean", "mean_or_same:output"},
        {"next_variance", "variance_or_same:output"},
        {"next_skipped", "count:z"}});

@@ -28,10 +28,10 @@ REGISTER_OP("ResBatchNormMovingStatistics")
     .Input("variance: float")
     .Input("moving_mean: float")
     .Input("moving_variance: float")
-    .Input("skipped: int32")
+    .Input("skipped: float")
     .Output("next_mean: float")
     .Output("next_variance: float")
-    .Output("next_skipped: int32")
+    .Output("next_skipped: float")
     .Attr("momentum: float")
     .Attr("batch_weight: float")
     .Attr("skip_non_finite: bool")
@@ -70,7 +70,7 @@ class MovingStatisticsKernel : public OpKernel {
       context->set_output(1, context->input(3));
       Tensor* next_skipped;
       OP_REQUIRES_OK(context, context->allocate_output(2, skipped.shape(), &next_skipped));
-      next_skipped->flat<int32_t>()(0) = skipped.flat<int32_t>()(0) + 1;
+      next_skipped->flat<float>()(0) = skipped.flat<float>()(0) + 1;
       return;
     }
     for (int i = 0; i < 2; ++i) {

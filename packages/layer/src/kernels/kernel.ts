@@ -39,8 +39,8 @@ export const ACTIVATED_INFERENCE = 'ResBatchNormActivatedInference';
 
 /**
  * The moving statistics by name, and mean, variance, skipped → the next moving statistics, in
- * the order of the inputs, and the next skipped, a scalar that counts the batches that were
- * skipped as non-finite. Where the values stay as they are, the data may be the same.
+ * the order of the inputs, and the next skipped, a float32 scalar that counts the batches that
+ * were skipped as non-finite. Where the values stay as they are, the data may be the same.
  */
 export const MOVING_STATISTICS = 'ResBatchNormMovingStatistics';
 

@@ -25,12 +25,12 @@ async function next(batch: Record<string, number[]>, skipNonFinite: boolean) {
     moving_mean: tf.tensor1d([-1, 0, 5]),
     mean: tf.tensor1d(batch.mean),
     variance: tf.tensor1d(batch.variance),
-    skipped: tf.scalar(4, 'int32'),
+    skipped: tf.scalar(4),
   };
   const before = tf.memory().numTensors;
   const outputs = runKernel(MOVING_STATISTICS, inputs, {...attrs, skipNonFinite});
   expect(tf.memory().numTensors).toBe(before + 3);
-  expect(outputs[2].dtype).toBe('int32');
+  expect(outputs[2].dtype).toBe('float32');
   const values = await Promise.all(outputs.map(output => output.array()));
   tf.dispose([inputs, outputs]);
   return values as [number[], number[], number];

@@ -18,7 +18,7 @@ const inputsOf = (mean: number[]) => ({
   moving_mean: tf.tensor1d([-1, 0, 5]),
   mean: tf.tensor1d(mean),
   variance: tf.tensor1d([0.5, 0, 7]),
-  skipped: tf.scalar(4, 'int32'),
+  skipped: tf.scalar(4),
 });
 
 beforeAll(() => {

@@ -139,10 +139,10 @@ function areFinite(values: Float32Array): boolean {
   return values.every(value => Number.isFinite(value));
 }
 
-function oneMore(backend: TensorFlowBackend, {dataId, shape}: TensorInfo): TensorInfo {
-  const [count] = backend.readSync(dataId) as Int32Array;
-  const next = backend.write(Int32Array.of(count + 1), shape, 'int32');
-  return {dataId: next, shape, dtype: 'int32'};
+function oneMore(backend: TensorFlowBackend, skipped: TensorInfo): TensorInfo {
+  const {shape} = skipped;
+  const next = read(backend, skipped).map(count => count + 1);
+  return {dataId: backend.write(next, shape, 'float32'), shape, dtype: 'float32'};
 }
 
 /** Another tensor over the same values, as a clone is. */

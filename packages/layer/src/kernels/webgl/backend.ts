@@ -29,8 +29,6 @@ interface WebGLProgram {
 export interface Program {
   inputs: Record<string, TensorInfo>;
   shape: number[];
-  /** Of the output; default float32. The texture has floats anyway. */
-  dtype?: DataType;
   /** GLSL ES 3.00. */
   code: string;
 }
@@ -56,7 +54,7 @@ export function withRunner(
   };
   try {
     kept = compute({
-      run: ({inputs, shape, dtype = 'float32', code}) => {
+      run: ({inputs, shape, code}) => {
         const program: WebGLProgram = {
           variableNames: Object.keys(inputs),
           outputShape: shape,
@@ -68,7 +66,7 @@ export function withRunner(
         const output = webgl.runWebGLProgram(
           program,
           Object.values(inputs),
-          dtype,
+          'float32',
           undefined,
           true,
         );

@@ -53,7 +53,6 @@ export const movingStatistics: Kernels['movingStatistics'] = (inputs, attrs, bac
     const nextSkipped = runner.run({
       inputs: {skipped, finite},
       shape: skipped.shape,
-      dtype: skipped.dtype,
       code: `
         void main() {
           setOutput(texelFetch(skipped, ivec2(0), 0) + vec4(${isFinite} ? 0 : 1));

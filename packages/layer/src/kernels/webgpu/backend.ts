@@ -45,7 +45,7 @@ export interface Program {
   /** All that `code` depends on. */
   variant: unknown[];
   workgroups: [x: number, y: number];
-  /** Whether all arrays are of f32 (or i32), or of vec4<f32>. */
+  /** Whether all arrays are of f32, or of vec4<f32>. */
   components: 1 | 4;
   /** Whole numbers, i32 in the shader. */
   counts: Record<string, number>;
@@ -54,13 +54,12 @@ export interface Program {
   code(): string;
 }
 
-/** Runs a program; its output is a new tensor of the shape and dtype. */
+/** Runs a program; its output is a new tensor of the shape, float32. */
 export function run(
   backend: KernelBackend,
   program: Program,
   inputs: Record<string, TensorInfo>,
   shape: number[],
-  dtype: 'float32' | 'int32' = 'float32',
 ): TensorInfo {
   const {name, variant, workgroups, components, counts, numbers = {}} = program;
   const variableNames = Object.keys(inputs);
@@ -83,7 +82,7 @@ export function run(
       getUserCode: () => program.code(),
     },
     Object.values(inputs).map(flat),
-    dtype,
+    'float32',
     [...values('int32', counts), ...values('float32', numbers)],
   );
   return {...output, shape};

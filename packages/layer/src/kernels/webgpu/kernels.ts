@@ -136,12 +136,12 @@ function count(
       fn main() {
         let counts = batchIsFinite();
         if (localIndex == 0u) {
-          result[0] = skipped[0] + select(1, 0, counts);
+          result[0] = skipped[0] + select(1.0, 0.0, counts);
         }
       }
     `,
   };
-  return run(backend, countProgram, {skipped, ...batch}, skipped.shape, 'int32');
+  return run(backend, countProgram, {skipped, ...batch}, skipped.shape);
 }
 
 export const webgpuKernels: Kernels = {

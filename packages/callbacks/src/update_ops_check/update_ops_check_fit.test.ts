@@ -20,9 +20,6 @@ import type {UpdateOpsCheckArgs} from '..';
 
 declare const backendUnderTest: string;
 
-// Some tests train for 200 steps.
-jest.setTimeout(60_000);
-
 /** Trains 24 examples in batches of 8, so 3 steps an epoch. */
 async function fit(
   model: tfl.LayersModel,

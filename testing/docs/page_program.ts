@@ -191,6 +191,8 @@ export function run(program: Program, folder: string): Map<number, string> {
     // Not that of the repository, by which all sources can be imported.
     '--tsconfig-raw={}',
     '--sourcemap=inline',
+    // Of the one CommonJS file of the packages, which says where @resbatchnorm/native lies.
+    `--define:__dirname=${JSON.stringify(join(root, 'packages/native'))}`,
     '--log-level=error',
     `--outfile=${bundle}`,
   );

@@ -1,21 +1,32 @@
 /**
- * One of several replicas: `program <what> [seconds]` makes the calls of every kind, and the last
- * rank does at step 3 what the first argument says.
+ * One of several replicas, by TF_CONFIG or by mpirun: `program <what> [seconds] [calls]` makes the
+ * calls of every kind, and the last rank does at step 3 what the first argument says.
  */
 import {loadTensorFlow} from '@resbatchnorm/native';
+import {mpiLaunch} from '@resbatchnorm/native/mpi';
 import * as tf from '@tensorflow/tfjs-core';
 
 import type {Engine} from '../src/engine';
+import {connectMpi} from '../src/mpi/mpi_engine';
 import {connectTensorFlow} from '../src/tensorflow/collective_engine';
 
-const [what, seconds = '60'] = process.argv.slice(2);
+const [what, seconds = '60', calls = '2000'] = process.argv.slice(2);
 
 let engine: Engine;
 let isLast = false;
 
 async function main(): Promise<void> {
   if (what === 'loads TensorFlow first') await loadTensorFlow();
-  engine = await connectTensorFlow({timeoutSeconds: Number(seconds)});
+  const options = {timeoutSeconds: Number(seconds)};
+  if (process.env.TF_CONFIG) {
+    engine = await connectTensorFlow(options);
+  } else {
+    // Without the advice to use tfjs-node, which these calls do well without.
+    tf.env().set('IS_TEST', true);
+    await import('@tensorflow/tfjs-backend-cpu');
+    if (what in beforeConnecting && mpiLaunch()?.rank === 1) beforeConnecting[what]();
+    engine = connectMpi(options);
+  }
   isLast = engine.rank === engine.size - 1;
   if (what in programs) {
     programs[what]();
@@ -24,6 +35,11 @@ async function main(): Promise<void> {
     engine.close(false);
   }
 }
+
+const beforeConnecting: Record<string, () => void> = {
+  'exits before': () => process.exit(0),
+  'freezes before': () => process.kill(process.pid, 'SIGSTOP'),
+};
 
 const programs: Record<string, () => void> = {
   'gives values'() {
@@ -57,6 +73,7 @@ const misdeeds: Record<string, () => void> = {
   'exits with 0': () => process.exit(0),
   'exits with 1': () => process.exit(1),
   'makes no call': () => sleep(Number(seconds) + 2),
+  'is late': () => sleep(2),
 };
 
 function train(): void {
@@ -117,11 +134,11 @@ function values() {
   };
 }
 
-/** How much the process grows by 2,000 calls of each kind. */
+/** How much the process grows by so many calls of each kind. */
 function memory() {
   const tensors = [tf.ones([3, 3, 16, 16]), tf.ones([16])];
-  const after = (calls: number) => {
-    for (let step = 1; step <= calls; step++) {
+  const after = (steps: number) => {
+    for (let step = 1; step <= steps; step++) {
       engine.gather({name: 'moments', step}, new Float64Array(129));
       tf.dispose(engine.weightedSums({name: 'gradients', step}, tensors, 0.5));
     }
@@ -130,7 +147,7 @@ function memory() {
   const before = after(500);
   const numTensors = tf.memory().numTensors;
   return {
-    grownMb: after(2000) - before,
+    grownMb: after(Number(calls)) - before,
     leakedTensors: tf.memory().numTensors - numTensors,
   };
 }

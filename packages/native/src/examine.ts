@@ -5,6 +5,7 @@ import {dirname, join} from 'node:path';
 import {additionsSha256} from './addon_build.js';
 import {cudaReleaseOf, type Library, locateLibraries} from './cuda_libraries.js';
 import {pipLibraryDirectories} from './cuda_libraries.js';
+import {findMpi, type Mpi} from './mpi.js';
 import {findNvidiaDriver, type NvidiaDriver} from './nvidia_driver.js';
 import {type ProbeResult, runProbe} from './run_probe.js';
 import {readSetupRecord, type SetupRecord} from './setup_record.js';
@@ -33,13 +34,16 @@ export interface Examination {
   /** The CUDA libraries that this libtensorflow wants; empty if it is built for the CPU. */
   libraries: Library[];
   visibleDevices?: string;
+  /** What @resbatchnorm/distributed can join processes by. */
+  mpi: Mpi;
 }
 
 export async function examine(startDirectories?: string[]): Promise<Examination> {
   const tfjsNode = findTfjsNode(startDirectories);
   const addonExists = tfjsNode !== undefined && existsSync(tfjsNode.addonFile);
-  const [driver, probe] = await Promise.all([
+  const [driver, mpi, probe] = await Promise.all([
     findNvidiaDriver(),
+    findMpi(),
     addonExists ? runProbe({entry: tfjsNode.entry}) : undefined,
   ]);
   const record = tfjsNode && readSetupRecord(tfjsNode.addonFile);
@@ -60,6 +64,7 @@ export async function examine(startDirectories?: string[]): Promise<Examination>
     driver,
     libraries: await wantedLibraries(tfjsNode, probe, build, tensorflowDirectory),
     visibleDevices: process.env.CUDA_VISIBLE_DEVICES,
+    mpi,
   };
 }
 

@@ -11,17 +11,15 @@ interface CpuBackend {
   makeTensorInfo(shape: number[], dtype: DataType, values: BackendValues): TensorInfo;
 }
 
-const host: Host = (backend, inputs, like, view, compute) => {
+const host: Host = (backend, inputs, shapes, view, compute) => {
   const cpu = backend as CpuBackend;
   const arrays = arraysOf(
     inputs,
     ({dataId}) => cpu.data.get(dataId).values as Float32Array,
   );
-  const outputs = like.map(({shape, dtype}) =>
-    tf.util.getTypedArrayFromDType(dtype as 'float32', tf.util.sizeFromShape(shape)),
-  );
+  const outputs = shapes.map(shape => new Float32Array(tf.util.sizeFromShape(shape)));
   compute(arrays, outputs, javaScriptPasses(view));
-  return like.map(({shape, dtype}, i) => cpu.makeTensorInfo(shape, dtype, outputs[i]));
+  return shapes.map((shape, i) => cpu.makeTensorInfo(shape, 'float32', outputs[i]));
 };
 
 export const cpuKernels = arrayKernels(host);

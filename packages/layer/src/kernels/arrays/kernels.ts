@@ -13,19 +13,18 @@ import type {Affine, Bounds, Floats, Passes} from './passes.js';
 export type Arrays<Inputs> = {[Name in keyof Inputs]: Float32Array};
 
 /**
- * Makes tensors of the shapes and dtypes of `like`, calls `compute` with the arrays of all
- * tensors and with the fastest passes for `view`, and returns the tensors, which compute has
- * filled.
+ * Makes tensors of these shapes, calls `compute` with the arrays of all tensors and with the
+ * fastest passes for `view`, and returns the tensors, which compute has filled.
  */
 export type Host = <Inputs extends object>(
   backend: unknown,
   inputs: Inputs,
-  like: TensorInfo[],
+  shapes: number[][],
   view: ChannelView,
   compute: (inputs: Arrays<Inputs>, outputs: Float32Array[], passes: Passes) => void,
 ) => TensorInfo[];
 
-/** The inputs, each mapped to its array. That of the int32 `skipped` is read as well. */
+/** The inputs, each mapped to its array. */
 export function arraysOf<Inputs extends object>(
   inputs: Inputs,
   arrayOf: (tensor: TensorInfo) => Float32Array,
@@ -65,9 +64,11 @@ function normalization(
 const training =
   (host: Host): Kernels['training'] =>
   (inputs, {axis, epsilon, activation}, backend) => {
-    const {x, gamma} = inputs;
-    const view = channelView(x.shape, axis);
-    return host(backend, inputs, [x, gamma, gamma], view, (arrays, outputs, passes) => {
+    const {shape} = inputs.x;
+    const view = channelView(shape, axis);
+    const perChannel = inputs.gamma.shape;
+    const shapes = [shape, perChannel, perChannel];
+    return host(backend, inputs, shapes, view, (arrays, outputs, passes) => {
       const {x, gamma, beta, shortcut} = arrays;
       const [y, mean, variance] = outputs;
       const moments = passes.moments(x);
@@ -82,12 +83,14 @@ const training =
 const trainingGrad =
   (host: Host): Kernels['trainingGrad'] =>
   (inputs, {axis, epsilon, activation, hasShortcut}, backend) => {
-    const view = channelView(inputs.x.shape, axis);
+    const {shape} = inputs.x;
+    const view = channelView(shape, axis);
     const [outer, channels, inner] = view;
     const n = outer * inner;
-    const like = [inputs.x, inputs.gamma, inputs.gamma];
-    if (hasShortcut) like.push(inputs.x);
-    return host(backend, inputs, like, view, (arrays, outputs, passes) => {
+    const perChannel = inputs.gamma.shape;
+    const shapes = [shape, perChannel, perChannel];
+    if (hasShortcut) shapes.push(shape);
+    return host(backend, inputs, shapes, view, (arrays, outputs, passes) => {
       const {dy, x, gamma, mean, variance, y} = arrays;
       const [dx, dgamma, dbeta, dshortcut] = outputs as [...Float32Array[]];
       const upstream = {dy, y, bounds: bounds[activation]};
@@ -118,8 +121,9 @@ const trainingGrad =
 const inference =
   (host: Host): Kernels['inference'] =>
   (inputs, {axis, epsilon, activation}, backend) => {
-    const view = channelView(inputs.x.shape, axis);
-    return host(backend, inputs, [inputs.x], view, (arrays, [y], passes) => {
+    const {shape} = inputs.x;
+    const view = channelView(shape, axis);
+    return host(backend, inputs, [shape], view, (arrays, [y], passes) => {
       const affine = normalization(arrays, epsilon);
       passes.normalize(y, arrays.x, affine, arrays.shortcut, bounds[activation]);
     });
@@ -133,9 +137,9 @@ const movingStatistics =
   (inputs, {rule, momentum, skipNonFinite}, backend) => {
     if (rule !== 'exponential') return null;
     const names = Object.keys(inputs).filter(name => name in followed);
-    const like = [...names.map(name => inputs[name]), inputs.skipped];
+    const shapes = [...names, 'skipped'].map(name => inputs[name].shape);
     const view: ChannelView = [1, inputs.mean.shape[0], 1];
-    return host(backend, inputs, like, view, (arrays, outputs) => {
+    return host(backend, inputs, shapes, view, (arrays, outputs) => {
       const {mean, variance, skipped} = arrays;
       const isSkipped = skipNonFinite && !(areFinite(mean) && areFinite(variance));
       names.forEach((name, i) => {

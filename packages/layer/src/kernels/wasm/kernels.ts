@@ -6,13 +6,13 @@ import {javaScriptPasses} from '../arrays/passes.js';
 import {normModule, type WasmBackend} from './module.js';
 import {scratchBytes, simdPasses} from './simd_passes.js';
 
-const host: Host = (backend, inputs, like, view, compute) => {
+const host: Host = (backend, inputs, shapes, view, compute) => {
   const heap = backend as WasmBackend;
   const {wasm} = heap;
   const module = normModule(heap);
   // This brings values of other backends to the heap.
   for (const name in inputs) heap.getMemoryOffset((inputs[name] as TensorInfo).dataId);
-  const outputs = like.map(({shape, dtype}) => heap.makeOutput(shape, dtype));
+  const outputs = shapes.map(shape => heap.makeOutput(shape, 'float32'));
   const bytes = module === null ? 0 : scratchBytes(view);
   const scratch = wasm._malloc(bytes) >>> 0;
   try {

@@ -5,11 +5,16 @@ import {spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const lockFile = join(root, 'package-lock.json');
+const installed = stampFile('install');
+const built = stampFile('build');
 
 checkNodeVersion([20, 19]);
+if (isLaterReplica()) await setUpByFirst();
 install();
 build();
 
@@ -22,41 +27,72 @@ function checkNodeVersion([major, minor]) {
   );
 }
 
+// Of the processes that mpirun starts at once, the first sets up, and the others wait for it.
+function isLaterReplica() {
+  const {OMPI_COMM_WORLD_RANK, PMI_RANK} = process.env;
+  return Number(OMPI_COMM_WORLD_RANK ?? PMI_RANK ?? 0) > 0;
+}
+
+async function setUpByFirst() {
+  const deadline = Date.now() + 15 * 60_000;
+  while (!(isInstalled() && isBuilt())) {
+    if (Date.now() > deadline)
+      fail('the first of the processes has not set up in 15 minutes');
+    await sleep(1000);
+  }
+}
+
+function isInstalled() {
+  return existsSync(join(root, 'node_modules')) && installed.read() === hash([lockFile]);
+}
+
 function install() {
-  const stamp = stampFile('install');
-  const lockFile = join(root, 'package-lock.json');
+  if (isInstalled()) return;
   const isFresh = !existsSync(join(root, 'node_modules'));
-  if (!isFresh && stamp.read() === hash([lockFile])) return;
   runNpm(
     isFresh ? 'installing the dependencies' : 'updating the dependencies',
     isFresh ? ['ci'] : ['install'],
   );
   // Hashed anew: `npm install` may have changed the lock file.
-  stamp.write(hash([lockFile]));
+  installed.write(hash([lockFile]));
+}
+
+function isBuilt() {
+  return (
+    packages().every(directory => existsSync(join(directory, 'dist'))) &&
+    built.read() === sourcesHash()
+  );
 }
 
 function build() {
-  const stamp = stampFile('build');
-  const packages = [
+  if (isBuilt()) return;
+  const hashed = sourcesHash();
+  runNpm('building the packages', ['run', 'build']);
+  built.write(hashed);
+}
+
+function packages() {
+  return [
     ...['packages', 'examples', 'tools'].flatMap(name => foldersIn(join(root, name))),
     join(root, 'testing'),
   ].filter(directory => hasBuildScript(join(directory, 'package.json')));
+}
+
+function sourcesHash() {
   const sources = [
-    join(root, 'package-lock.json'),
+    lockFile,
     join(root, 'tsconfig.base.json'),
     ...filesBelow(join(root, 'scripts')),
-    ...packages.flatMap(directory => [
+    ...packages().flatMap(directory => [
       ...filesIn(directory),
       ...['src', 'chromium', 'reference'].flatMap(name =>
         filesBelow(join(directory, name)),
       ),
     ]),
-  ].filter(file => !file.endsWith('.test.ts') && !file.endsWith('.tsbuildinfo'));
-  const sourcesHash = hash(sources);
-  const isBuilt = packages.every(directory => existsSync(join(directory, 'dist')));
-  if (isBuilt && stamp.read() === sourcesHash) return;
-  runNpm('building the packages', ['run', 'build']);
-  stamp.write(sourcesHash);
+  ];
+  return hash(
+    sources.filter(file => !file.endsWith('.test.ts') && !file.endsWith('.tsbuildinfo')),
+  );
 }
 
 function hasBuildScript(packageFile) {

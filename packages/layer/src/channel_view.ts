@@ -14,8 +14,11 @@ export function channelAxis(rank: number, axis: number): number {
 /** Views `shape` about `axis`, which counts from the end where it is negative. */
 export function channelView(shape: readonly number[], axis: number): ChannelView {
   const channel = channelAxis(shape.length, axis);
-  const size = (dimensions: readonly number[]) => dimensions.reduce((a, b) => a * b, 1);
-  return [size(shape.slice(0, channel)), shape[channel], size(shape.slice(channel + 1))];
+  let outer = 1;
+  let inner = 1;
+  for (let i = 0; i < channel; ++i) outer *= shape[i];
+  for (let i = channel + 1; i < shape.length; ++i) inner *= shape[i];
+  return [outer, shape[channel], inner];
 }
 
 /** The shape in which one value a channel broadcasts over `shape`. */

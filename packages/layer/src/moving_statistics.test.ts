@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {functional, on} from '../test/models.js';
-import {resBatchNorm, type ResBatchNormArgs} from './index.js';
+import {collectUpdateOps, resBatchNorm, type ResBatchNormArgs} from './index.js';
 import {consistentStatistics} from './moving_statistics.js';
 
 describe('disposed, nothing is left', () => {
@@ -53,6 +53,18 @@ test('the count of skipped updates of a layer that was disposed: an error that s
   await expect(layer.readSkippedUpdateCount()).rejects.toThrow(
     "ResBatchNorm 'bn': the count of skipped updates can't be read: the layer was disposed",
   );
+});
+
+test('update ops of a layer that was disposed: an error that names the weight', () => {
+  const layer = resBatchNorm({name: 'bn'});
+  const {result: y, updateOps} = collectUpdateOps(
+    () => layer.apply(tf.ones([2, 3]), {training: true}) as tf.Tensor,
+  );
+  layer.dispose();
+  const before = tf.memory().numTensors;
+  expect(() => updateOps.run()).toThrow(/bn\/moving_mean\S* is already disposed/);
+  expect(tf.memory().numTensors).toBe(before - 2);
+  y.dispose();
 });
 
 describe('what belongs to a moving mean and variance from elsewhere', () => {

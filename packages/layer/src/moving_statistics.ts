@@ -50,17 +50,18 @@ export class MovingStatistics {
   }
 
   /** Assigns the values that follow from a batch. */
-  update(batch: Record<'mean' | 'variance', tf.Tensor1D>): void {
-    tf.tidy(() => {
-      const variables = Object.entries(this.variables);
-      const current = Object.fromEntries(
-        variables.map(([name, variable]) => [name, variable.read()]),
-      );
-      const inputs = {...current, ...batch, skipped: this.skipped};
-      const next = runKernel(MOVING_STATISTICS, inputs, this.attrs);
-      this.skipped.assign(next.pop() as tf.Scalar);
-      variables.forEach(([, variable], i) => variable.write(next[i]));
-    });
+  update({mean, variance}: Record<'mean' | 'variance', tf.Tensor1D>): void {
+    const inputs: tf.NamedTensorMap = {mean, variance};
+    for (const name in this.variables) inputs[name] = this.variables[name].read();
+    inputs.skipped = this.skipped;
+    const next = runKernel(MOVING_STATISTICS, inputs, this.attrs);
+    try {
+      let i = 0;
+      for (const name in this.variables) (inputs[name] as tf.Variable).assign(next[i++]);
+      this.skipped.assign(next[i] as tf.Scalar);
+    } finally {
+      for (const tensor of next) tensor.dispose();
+    }
   }
 
   /** How many updates were skipped, because the batch's statistics were not finite. */

@@ -248,7 +248,8 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
       this.askForMode();
     }
     const checked = checkInputs(this, inputs, {
-      ...(usesBatch && kwargs),
+      mask: usesBatch ? kwargs?.mask : null,
+      batchWeights: usesBatch ? kwargs?.batchWeights : null,
       virtualBatchSize: usesBatch ? this.options.virtualBatchSize : null,
       synchronized: usesBatch && this.options.synchronized,
       isApplied: this.isApplied,
@@ -300,7 +301,10 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
         ? withMomentWeights(float32(x), mask, batchWeights)
         : {x: float32(x), momentWeights: null};
     const result = normalizeBatch(weighted.x, gamma, beta, {
-      ...options,
+      axis: options.axis,
+      epsilon: options.epsilon,
+      virtualBatchSize: options.virtualBatchSize,
+      adjustment: options.adjustment,
       momentWeights: weighted.momentWeights,
       renorm: options.renorm
         ? {
@@ -322,7 +326,7 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
       this.tellListeners(x, result, followed, isTrial);
       if (isTrial) return result.y;
       this.lastCount = typeof count === 'number' ? count : null;
-      this.updateMovingStatistics({mean, variance: followed});
+      this.updateMovingStatistics(mean, followed);
     }
     return result.y;
   }
@@ -340,11 +344,11 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
     };
   }
 
-  private updateMovingStatistics(batch: Record<'mean' | 'variance', tf.Tensor1D>): void {
+  private updateMovingStatistics(mean: tf.Tensor1D, variance: tf.Tensor1D): void {
     ++this.madeCount;
     emitUpdateOp({
       layerName: this.name,
-      inputs: {...batch},
+      inputs: {mean, variance},
       run: inputs => {
         this.moving!.update(inputs);
         ++this.runCount;
@@ -358,6 +362,7 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
     followedVariance: tf.Tensor1D,
     isTrial: boolean,
   ): void {
+    if (this[STATISTICS_LISTENERS].size === 0) return;
     // A trial is no training, which is what the others wait for.
     const listeners = [...this[STATISTICS_LISTENERS]].filter(
       listener => listener.isTrial === isTrial,

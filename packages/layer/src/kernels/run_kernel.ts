@@ -25,26 +25,34 @@ const kernelsOfBackend: Record<string, Partial<AllKernels>> = {
 const KERNELS_FLAG = 'RES_BATCH_NORM_KERNELS';
 tf.env().registerFlag(KERNELS_FLAG, () => true);
 
-function register(kernelName: KernelName, backendName: string): void {
-  const name = kernelNames[kernelName];
-  // Whatever the kernel, the engine hands over what its type in AllKernels says.
-  type AnyKernel = Kernel<unknown, unknown>;
-  const own = kernelsOfBackend[backendName]?.[name] as AnyKernel | undefined;
-  const composed = composedKernels[name] as AnyKernel;
-  tf.registerKernel({
-    kernelName,
-    backendName,
-    kernelFunc: ({inputs, attrs, backend}) => {
-      const isOn = tf.env().getBool(KERNELS_FLAG);
-      const outputs = isOn ? own?.(inputs, attrs, backend as tf.KernelBackend) : null;
-      return outputs ?? composed(inputs, attrs, backend as tf.KernelBackend)!;
-    },
-  });
+/** The backends whose kernels are registered. */
+const registered = new Set<string>();
+
+/** Registers all kernels for a backend, but those that another copy of this module has. */
+function register(backendName: string): void {
+  registered.add(backendName);
+  for (const kernelName of Object.keys(kernelNames) as KernelName[]) {
+    if (tf.getKernel(kernelName, backendName) !== undefined) continue;
+    const name = kernelNames[kernelName];
+    // Whatever the kernel, the engine hands over what its type in AllKernels says.
+    type AnyKernel = Kernel<unknown, unknown>;
+    const own = kernelsOfBackend[backendName]?.[name] as AnyKernel | undefined;
+    const composed = composedKernels[name] as AnyKernel;
+    tf.registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: ({inputs, attrs, backend}) => {
+        const isOn = tf.env().getBool(KERNELS_FLAG);
+        const outputs = isOn ? own?.(inputs, attrs, backend as tf.KernelBackend) : null;
+        return outputs ?? composed(inputs, attrs, backend as tf.KernelBackend)!;
+      },
+    });
+  }
 }
 
 /**
  * Runs a kernel on the current backend. TensorFlow.js knows kernels by backend, and backends
- * may come that nobody knew of here, so a kernel is registered when first asked for.
+ * may come that nobody knew of here, so those of a backend are registered when it is first used.
  */
 export function runKernel(
   name: KernelName,
@@ -52,6 +60,6 @@ export function runKernel(
   attrs: tf.NamedAttrMap,
 ): tf.Tensor[] {
   const backendName = tf.getBackend();
-  if (tf.getKernel(name, backendName) == null) register(name, backendName);
+  if (!registered.has(backendName)) register(backendName);
   return tf.engine().runKernel(name, inputs, attrs) as unknown as tf.Tensor[];
 }

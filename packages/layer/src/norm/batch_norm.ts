@@ -59,37 +59,50 @@ export function batchNormTraining<T extends tf.Tensor>(
   beta: tf.Tensor1D | null = null,
   options: BatchNormOptions = {},
 ): NormalizedBatch<T> {
-  checkInputs('batchNormTraining', x, {gamma, beta}, options);
   return tf.tidy(() => {
-    const kernel = isActivated(options) ? ACTIVATED_TRAINING : TRAINING;
-    const [y, mean, variance] = normalize(kernel, x, gamma, beta, {}, options);
-    return {
-      y: y as T,
-      mean: mean as tf.Tensor1D,
-      variance: variance as tf.Tensor1D,
-    };
+    const {y, mean, variance} = normByBatch(x, gamma, beta, options);
+    return {y: y as T, mean, variance};
   });
+}
+
+/** {@link batchNormTraining} for callers with a tidy of their own, which takes what is left. */
+export function normByBatch(
+  x: tf.Tensor,
+  gamma: tf.Tensor1D | null,
+  beta: tf.Tensor1D | null,
+  options: BatchNormOptions,
+): NormalizedBatch {
+  const perChannel = {gamma, beta, mean: null, variance: null};
+  checkInputs('batchNormTraining', x, perChannel, options);
+  const kernel = isActivated(options) ? ACTIVATED_TRAINING : TRAINING;
+  const outputs = normalize(kernel, x, perChannel, options);
+  return {
+    y: outputs[0],
+    mean: outputs[1] as tf.Tensor1D,
+    variance: outputs[2] as tf.Tensor1D,
+  };
 }
 
 /**
  * Batch normalization in inference mode: as in training mode, with the mean and the variance
- * given. Every input has a gradient.
+ * given. Every input has a gradient. What is made on the way is left to the caller's tidy.
  */
-export function batchNormInference<T extends tf.Tensor>(
-  x: T,
+export function batchNormInference(
+  x: tf.Tensor,
   gamma: tf.Tensor1D | null,
   beta: tf.Tensor1D | null,
   mean: tf.Tensor1D,
   variance: tf.Tensor1D,
   options: BatchNormOptions = {},
-): T {
-  checkInputs('batchNormInference', x, {gamma, beta, mean, variance}, options);
-  return tf.tidy(() => {
-    const kernel = isActivated(options) ? ACTIVATED_INFERENCE : INFERENCE;
-    const statistics = {mean, variance};
-    return normalize(kernel, x, gamma, beta, statistics, options)[0] as T;
-  });
+): tf.Tensor {
+  const perChannel = {gamma, beta, mean, variance};
+  checkInputs('batchNormInference', x, perChannel, options);
+  const kernel = isActivated(options) ? ACTIVATED_INFERENCE : INFERENCE;
+  return normalize(kernel, x, perChannel, options)[0];
 }
+
+/** The inputs that are [channels], all of them, so that every call is of one form. */
+type PerChannel = Record<'gamma' | 'beta' | 'mean' | 'variance', tf.Tensor1D | null>;
 
 function isActivated({activation = 'linear'}: BatchNormOptions): boolean {
   return activation !== 'linear';
@@ -99,26 +112,24 @@ function isActivated({activation = 'linear'}: BatchNormOptions): boolean {
 function normalize(
   kernel: KernelName,
   x: tf.Tensor,
-  gamma: tf.Tensor1D | null,
-  beta: tf.Tensor1D | null,
-  statistics: tf.NamedTensorMap,
+  {gamma, beta, mean, variance}: PerChannel,
   {axis = -1, epsilon = 1e-3, shortcut = null, activation = 'linear'}: BatchNormOptions,
 ): tf.Tensor[] {
-  const channels: [number] = [x.shape.at(axis)!];
-  const affine = {gamma: gamma ?? tf.ones(channels), beta: beta ?? tf.zeros(channels)};
+  const channel = channelAxis(x.rank, axis);
+  const channels: [number] = [x.shape[channel]];
+  const inputs: tf.NamedTensorMap = {
+    x,
+    gamma: gamma ?? tf.ones(channels),
+    beta: beta ?? tf.zeros(channels),
+  };
   if (x.size === 0) {
-    return [emptyBatch(x, affine, shortcut), tf.zeros(channels), tf.zeros(channels)];
+    return [emptyBatch(inputs, shortcut), tf.zeros(channels), tf.zeros(channels)];
   }
-  return runKernel(
-    kernel,
-    {x, ...affine, ...statistics, ...(shortcut !== null && {shortcut})},
-    {
-      axis: channelAxis(x.rank, axis),
-      epsilon,
-      activation,
-      hasShortcut: shortcut !== null,
-    },
-  );
+  if (mean !== null) inputs.mean = mean;
+  if (variance !== null) inputs.variance = variance;
+  if (shortcut !== null) inputs.shortcut = shortcut;
+  const hasShortcut = shortcut !== null;
+  return runKernel(kernel, inputs, {axis: channel, epsilon, activation, hasShortcut});
 }
 
 /**
@@ -128,53 +139,61 @@ function normalize(
 function checkInputs(
   op: string,
   x: tf.Tensor,
-  perChannel: Record<string, tf.Tensor | null>,
+  {gamma, beta, mean, variance}: PerChannel,
   {axis = -1, epsilon = 1e-3, shortcut, activation = 'linear'}: BatchNormOptions,
 ): void {
-  const refuse = (name: string, expected: string, received: unknown): never => {
-    throw new ValueError(
-      `${op}: ${name} must be ${expected}. Received: ${describe(received)}`,
-    );
-  };
-  if (!(x instanceof tf.Tensor)) refuse('x', 'a tensor', x);
-  if (x.rank < 2) refuse('x', 'of rank 2 or more', x.shape);
-  if (x.dtype !== 'float32') refuse('x', 'float32', x.dtype);
-  if (!Number.isInteger(axis) || axis < -x.rank || axis >= x.rank) {
-    refuse('axis', `an integer from ${-x.rank} to ${x.rank - 1}`, axis);
+  if (!(x instanceof tf.Tensor)) refuse(op, 'x', 'a tensor', x);
+  const {rank, shape} = x;
+  if (rank < 2) refuse(op, 'x', 'of rank 2 or more', shape);
+  if (x.dtype !== 'float32') refuse(op, 'x', 'float32', x.dtype);
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
+    refuse(op, 'axis', `an integer from ${-rank} to ${rank - 1}`, axis);
   }
-  if (!(epsilon > 0)) refuse('epsilon', 'a number greater than 0', epsilon);
+  if (!(epsilon > 0)) refuse(op, 'epsilon', 'a number greater than 0', epsilon);
   if (shortcut != null) {
-    if (!tf.util.arraysEqual(shortcut.shape, x.shape)) {
-      refuse('shortcut', `of the shape of x, ${describe(x.shape)}`, shortcut.shape);
+    if (!tf.util.arraysEqual(shortcut.shape, shape)) {
+      refuse(op, 'shortcut', `of the shape of x, ${describe(shape)}`, shortcut.shape);
     }
-    if (shortcut.dtype !== 'float32') refuse('shortcut', 'float32', shortcut.dtype);
+    if (shortcut.dtype !== 'float32') refuse(op, 'shortcut', 'float32', shortcut.dtype);
   }
   if (!isFusedActivation(activation)) {
-    refuse(
-      'activation',
-      `one of ${fusedActivations.map(describe).join(', ')}`,
-      activation,
-    );
+    const known = fusedActivations.map(describe).join(', ');
+    refuse(op, 'activation', `one of ${known}`, activation);
   }
-  const channels = x.shape.at(axis)!;
-  for (const [name, tensor] of Object.entries(perChannel)) {
-    if (tensor === null) continue;
-    if (tensor.rank !== 1 || tensor.size !== channels) {
-      refuse(name, `of shape [${channels}], one value a channel`, tensor.shape);
-    }
-    if (tensor.dtype !== 'float32') refuse(name, 'float32', tensor.dtype);
+  const channels = shape[channelAxis(rank, axis)];
+  checkPerChannel(op, 'gamma', gamma, channels);
+  checkPerChannel(op, 'beta', beta, channels);
+  checkPerChannel(op, 'mean', mean, channels);
+  checkPerChannel(op, 'variance', variance, channels);
+}
+
+function checkPerChannel(
+  op: string,
+  name: string,
+  tensor: tf.Tensor | null,
+  channels: number,
+): void {
+  if (tensor === null) return;
+  if (tensor.rank !== 1 || tensor.size !== channels) {
+    refuse(op, name, `of shape [${channels}], one value a channel`, tensor.shape);
   }
+  if (tensor.dtype !== 'float32') refuse(op, name, 'float32', tensor.dtype);
+}
+
+function refuse(op: string, name: string, expected: string, received: unknown): never {
+  throw new ValueError(
+    `${op}: ${name} must be ${expected}. Received: ${describe(received)}`,
+  );
 }
 
 /**
  * What normalizing no values gives: no values. The gradients of gamma and beta are 0. No
  * kernel has to divide by a count of 0, and no op of a backend has to cope with empty tensors.
  */
-function emptyBatch<T extends tf.Tensor>(
-  x: T,
-  {gamma, beta}: {gamma: tf.Tensor1D; beta: tf.Tensor1D},
+function emptyBatch(
+  {x, gamma, beta}: tf.NamedTensorMap,
   shortcut: tf.Tensor | null,
-): T {
+): tf.Tensor {
   const identity = tf.customGrad((...args) => {
     const [x, ...others] = args.slice(0, -1) as tf.Tensor[];
     const gradFunc = (dy: tf.Tensor) => [
@@ -183,5 +202,5 @@ function emptyBatch<T extends tf.Tensor>(
     ];
     return {value: tf.clone(x), gradFunc};
   });
-  return identity(x, gamma, beta, ...(shortcut === null ? [] : [shortcut])) as T;
+  return identity(x, gamma, beta, ...(shortcut === null ? [] : [shortcut]));
 }

@@ -1,7 +1,12 @@
 /** Registers the gradients of the kernels: importing this module is what makes them known. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import {activationGrad, moments, trainingGrad} from '../kernels/composed/kernels.js';
+import {
+  activationGrad,
+  moments,
+  trainingGrad,
+  type TrainingGradTensors,
+} from '../kernels/composed/kernels.js';
 import {
   asChannelView,
   broadcastShape,
@@ -27,16 +32,18 @@ function registerTrainingGradient(kernelName: string, keepsY: boolean): void {
     gradFunc: (dys, [x, gamma, ...outputs], kernelAttrs) => {
       const [dy] = dys as tf.Tensor[];
       const attrs = kernelAttrs as NormAttrs;
-      const kept: tf.NamedTensorMap = keepsY ? {y: outputs.shift()!} : {};
+      const y = keepsY ? outputs.shift() : undefined;
       const [mean, variance, ...reserve] = outputs;
-      const inputs = {dy, x, gamma, mean, variance, ...kept};
+      const inputs: TrainingGradTensors = {dy, x, gamma, mean, variance};
+      if (y !== undefined) inputs.y = y;
       const isLinear = attrs.activation === 'linear';
-      const gradAttrs = {...attrs, hasShortcut: attrs.hasShortcut && !isLinear};
+      const gradAttrs =
+        isLinear && attrs.hasShortcut ? {...attrs, hasShortcut: false} : attrs;
       // All at once and before the first is asked for: the engine calls each of the functions
       // below in a tidy of its own, which would dispose what the others need.
       const [dx, dgamma, dbeta, dz = dy] = isDifferentiated()
         ? trainingGrad({...inputs, ...moments(asChannelView(x, attrs.axis))}, gradAttrs)
-        : runKernel(TRAINING_GRAD, {...inputs, ...named(reserve)}, gradAttrs);
+        : runKernel(TRAINING_GRAD, withReserve(inputs, reserve), gradAttrs);
       return {
         x: () => dx,
         gamma: () => dgamma,
@@ -47,9 +54,10 @@ function registerTrainingGradient(kernelName: string, keepsY: boolean): void {
   });
 }
 
-/** The reserve as inputs: reserve0, reserve1, … */
-function named(reserve: tf.Tensor[]): tf.NamedTensorMap {
-  return Object.fromEntries(reserve.map((tensor, i) => [`reserve${i}`, tensor]));
+/** Adds the reserve to the inputs, as reserve0, reserve1, … */
+function withReserve(inputs: tf.NamedTensorMap, reserve: tf.Tensor[]): tf.NamedTensorMap {
+  reserve.forEach((tensor, i) => (inputs[`reserve${i}`] = tensor));
+  return inputs;
 }
 
 /**

@@ -6,11 +6,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import {perChannelShape} from '../channel_view.js';
-import {
-  batchNormTraining,
-  type BatchNormOptions,
-  type NormalizedBatch,
-} from './batch_norm.js';
+import {normByBatch, type BatchNormOptions, type NormalizedBatch} from './batch_norm.js';
 import type {Epilogue} from './epilogue.js';
 import {synchronizedBatchNorm, type Synchronization} from './synchronized.js';
 import {stopGradient, weightedMoments, type MomentWeights} from './weighted_moments.js';
@@ -68,7 +64,8 @@ export function normalizeBatch(
   if (isPlain(variant) || isEmpty) {
     const options = {axis, epsilon, shortcut, activation: epilogue.fused};
     const result = plainNorm(x, gamma, beta, options, variant.synchronization);
-    return {...result, y: epilogue.afterFused(result.y)};
+    result.y = epilogue.afterFused(result.y);
+    return result;
   }
   const result = isCorrected(variant)
     ? normalizeAndCorrect(x, gamma, beta, variant)
@@ -87,8 +84,8 @@ function plainNorm(
   if (synchronization != null) {
     return synchronizedBatchNorm(x, gamma, beta, options, synchronization);
   }
-  const count = x.size / x.shape.at(options.axis)!;
-  return {...batchNormTraining(x, gamma, beta, options), count};
+  const {y, mean, variance} = normByBatch(x, gamma, beta, options);
+  return {y, mean, variance, count: x.size / mean.size};
 }
 
 function isCorrected({renorm, adjustment}: Variant): boolean {
@@ -139,7 +136,7 @@ function normalize(
   }
   if (virtualBatchSize != null) {
     const result = overVirtualBatches(x, virtualBatchSize, virtualBatch =>
-      batchNormTraining(virtualBatch, gamma, beta, options),
+      normByBatch(virtualBatch, gamma, beta, options),
     );
     const valuesAnExample = x.size / x.shape[0] / x.shape.at(axis)!;
     return {...result, count: valuesAnExample * virtualBatchSize};

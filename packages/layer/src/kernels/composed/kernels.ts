@@ -91,7 +91,7 @@ function training(
   ];
 }
 
-type TrainingGradTensors = Record<
+export type TrainingGradTensors = Record<
   'dy' | 'x' | 'gamma' | 'mean' | 'variance',
   tf.Tensor
 > & {y?: tf.Tensor};

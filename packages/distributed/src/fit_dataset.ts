@@ -201,6 +201,7 @@ class JoinedTraining {
 
   private checkData(data: tf.Tensor[]): void {
     const batch = `the first batch of epoch ${this.epoch + 1} (what shuffles needs one seed for all)`;
-    checkEqual(this.replicas, {[batch]: checksum(data.map(tensor => tensor.dataSync()))});
+    const values = data.map(tensor => tensor.dataSync());
+    checkEqual(this.replicas, {[batch]: {checksum: checksum(values)}});
   }
 }

@@ -30,6 +30,10 @@ export function bundle(source: string): {program: string; folder: string} {
     '--format=esm',
     '--external:@tensorflow/*',
     '--external:koffi',
+    // They are not made for such a bundle.
+    ...['--external:@aws-crypto/*', '--external:protobufjs'],
+    // What the packages say of side effects is of what was built.
+    '--ignore-annotations',
     // The package reads its own folder.
     `--define:__dirname=${JSON.stringify(join(root, 'packages/native'))}`,
     `--tsconfig=${join(root, 'tsconfig.json')}`,
@@ -37,6 +41,12 @@ export function bundle(source: string): {program: string; folder: string} {
     `--outfile=${program}`,
   ]);
   return {program, folder};
+}
+
+/** Runs the program as a process that has no others, for two minutes at most. */
+export function runAlone(program: string, args: string[]): void {
+  const env = {...process.env, TF_CPP_MIN_LOG_LEVEL: '3'};
+  execFileSync(process.execPath, [program, ...args], {env, timeout: 120_000});
 }
 
 /**

@@ -1,5 +1,4 @@
 /** Whether replicas that train together have the same moving statistics, to the bit. */
-import {crc32c} from '@aws-crypto/crc32c';
 import {replicaGroup, type Layer} from '@resbatchnorm/layer/introspection';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
@@ -31,7 +30,11 @@ export async function compareReplicas(layers: readonly Layer[]): Promise<Finding
   );
 }
 
+/** FNV-1a of 32 bits, of the bytes. */
 async function checksum(weight: tfl.LayerVariable): Promise<number> {
   const {buffer, byteOffset, byteLength} = await weight.read().data();
-  return crc32c(new Uint8Array(buffer, byteOffset, byteLength));
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  return (
+    bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5) >>> 0
+  );
 }

@@ -98,6 +98,7 @@ export class MpiLibrary {
       );
     }
     const {family, file} = found;
+    keepUcxFromTheHeap();
     try {
       // Parts of OpenMPI that it loads itself look for its symbols among the global ones.
       const library = koffi.load(file, {global: true, lazy: true});
@@ -235,6 +236,16 @@ export class MpiRequests {
       (_, i) => !this.mpi.areAllDone(this.requests.subarray(i, i + 1)),
     );
   }
+}
+
+/**
+ * UCX, which is in MPICH's pip wheel, tries out its memory hooks by sbrk: it asks for a page and
+ * gives one back, even if it got none. Where Node has its code right above the heap it gets none,
+ * and what it gives back is in use (openucx/ucx, src/ucm/mmap/install.c). The hooks only serve to
+ * remember which memory network cards know; whoever wants that sets the variable to `yes`.
+ */
+function keepUcxFromTheHeap(): void {
+  process.env.UCX_MEM_EVENTS ??= 'no';
 }
 
 function functionsOf(

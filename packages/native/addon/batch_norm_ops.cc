@@ -19,7 +19,7 @@ REGISTER_OP("ResBatchNormTraining")
     .Output("y: float")
     .Output("mean: float")
     .Output("variance: float")
-    .Attr("shortcuts: int >= 0")
+    .Attr("shortcuts: int >= 0 = 0")
     .NORM_ATTRS.SetShapeFn(UnknownShape);
 
 REGISTER_OP("ResBatchNormTrainingGrad")
@@ -33,8 +33,8 @@ REGISTER_OP("ResBatchNormTrainingGrad")
     .Output("dgamma: float")
     .Output("dbeta: float")
     .Output("dshortcut: shortcuts * float")
-    .Attr("ys: int >= 0")
-    .Attr("shortcuts: int >= 0")
+    .Attr("ys: int >= 0 = 0")
+    .Attr("shortcuts: int >= 0 = 0")
     .NORM_ATTRS.SetShapeFn(UnknownShape);
 
 REGISTER_OP("ResBatchNormInference")
@@ -45,7 +45,7 @@ REGISTER_OP("ResBatchNormInference")
     .Input("variance: float")
     .Input("shortcut: shortcuts * float")
     .Output("y: float")
-    .Attr("shortcuts: int >= 0")
+    .Attr("shortcuts: int >= 0 = 0")
     .NORM_ATTRS.SetShapeFn(UnknownShape);
 
 class TrainingKernel : public NormKernel {

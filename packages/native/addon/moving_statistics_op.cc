@@ -34,7 +34,7 @@ REGISTER_OP("ResBatchNormMovingStatistics")
     .Output("next_skipped: float")
     .Attr("momentum: float")
     .Attr("batch_weight: float")
-    .Attr("skip_non_finite: bool")
+    .Attr("skip_non_finite: bool = true")
     .SetShapeFn(tensorflow::shape_inference::UnknownShape);
 
 bool AreFinite(const Tensor& values) {

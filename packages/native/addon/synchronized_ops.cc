@@ -23,7 +23,7 @@ REGISTER_OP("ResBatchNormGradSums")
     .Input("mean: float")
     .Input("y: ys * float")
     .Output("sums: float")
-    .Attr("ys: int >= 0")
+    .Attr("ys: int >= 0 = 0")
     .NORM_ATTRS.SetShapeFn(UnknownShape);
 
 REGISTER_OP("ResBatchNormInputGrad")
@@ -33,8 +33,8 @@ REGISTER_OP("ResBatchNormInputGrad")
     .Input("y: ys * float")
     .Output("dx: float")
     .Output("dshortcut: shortcuts * float")
-    .Attr("ys: int >= 0")
-    .Attr("shortcuts: int >= 0")
+    .Attr("ys: int >= 0 = 0")
+    .Attr("shortcuts: int >= 0 = 0")
     .NORM_ATTRS.SetShapeFn(UnknownShape);
 
 class MomentsKernel : public NormKernel {

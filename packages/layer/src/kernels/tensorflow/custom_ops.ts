@@ -47,7 +47,10 @@ export const customOps: AllKernels = {
     const backend = kernelBackend as unknown as TensorFlowBackend;
     return backend.executeMultipleOutputs(
       'ResBatchNormTraining',
-      [...normAttrs(backend, attrs), count(backend, 'shortcuts', shortcut !== undefined)],
+      [
+        ...normAttrs(backend, attrs),
+        ...count(backend, 'shortcuts', shortcut !== undefined),
+      ],
       [x, gamma, beta, ...optional(shortcut)],
       3,
     );
@@ -59,8 +62,8 @@ export const customOps: AllKernels = {
       'ResBatchNormTrainingGrad',
       [
         ...normAttrs(backend, attrs),
-        count(backend, 'ys', y !== undefined),
-        count(backend, 'shortcuts', attrs.hasShortcut),
+        ...count(backend, 'ys', y !== undefined),
+        ...count(backend, 'shortcuts', attrs.hasShortcut),
       ],
       [dy, x, gamma, mean, variance, ...optional(y)],
       attrs.hasShortcut ? 4 : 3,
@@ -71,7 +74,10 @@ export const customOps: AllKernels = {
     const backend = kernelBackend as unknown as TensorFlowBackend;
     return backend.executeMultipleOutputs(
       'ResBatchNormInference',
-      [...normAttrs(backend, attrs), count(backend, 'shortcuts', shortcut !== undefined)],
+      [
+        ...normAttrs(backend, attrs),
+        ...count(backend, 'shortcuts', shortcut !== undefined),
+      ],
       [x, gamma, beta, mean, variance, ...optional(shortcut)],
       1,
     );
@@ -91,7 +97,7 @@ export const customOps: AllKernels = {
     const backend = kernelBackend as unknown as TensorFlowBackend;
     return backend.executeMultipleOutputs(
       'ResBatchNormGradSums',
-      [...normAttrs(backend, attrs), count(backend, 'ys', y !== undefined)],
+      [...normAttrs(backend, attrs), ...count(backend, 'ys', y !== undefined)],
       [dy, x, mean, ...optional(y)],
       1,
     );
@@ -103,8 +109,8 @@ export const customOps: AllKernels = {
       'ResBatchNormInputGrad',
       [
         ...normAttrs(backend, attrs),
-        count(backend, 'ys', y !== undefined),
-        count(backend, 'shortcuts', attrs.hasShortcut),
+        ...count(backend, 'ys', y !== undefined),
+        ...count(backend, 'shortcuts', attrs.hasShortcut),
       ],
       [dy, x, affine, ...optional(y)],
       attrs.hasShortcut ? 2 : 1,
@@ -121,7 +127,11 @@ export const customOps: AllKernels = {
       [
         {name: 'momentum', type: TF_ATTR_FLOAT, value: momentum},
         {name: 'batch_weight', type: TF_ATTR_FLOAT, value: 1 - momentum},
-        {name: 'skip_non_finite', type: TF_ATTR_BOOL, value: skipNonFinite},
+        ...unless(skipNonFinite, {
+          name: 'skip_non_finite',
+          type: TF_ATTR_BOOL,
+          value: false,
+        }),
       ],
       [mean, variance, moving_mean, moving_variance, skipped],
       3,
@@ -162,6 +172,14 @@ function inOrderOf(
   return [...names.map(name => ({mean, variance})[followed[name]]), skipped];
 }
 
+/**
+ * The attribute unless it has the op's default: to hand one over takes 4 % of the time of an
+ * op on a small batch.
+ */
+function unless(isDefault: boolean, attr: OpAttr): OpAttr[] {
+  return isDefault ? [] : [attr];
+}
+
 function normAttrs(
   {binding}: TensorFlowBackend,
   {axis, epsilon, activation}: NormAttrs,
@@ -169,7 +187,11 @@ function normAttrs(
   return [
     {name: 'axis', type: binding.TF_ATTR_INT, value: axis},
     {name: 'epsilon', type: binding.TF_ATTR_FLOAT, value: epsilon},
-    {name: 'activation', type: binding.TF_ATTR_STRING, value: activation},
+    ...unless(activation === 'linear', {
+      name: 'activation',
+      type: binding.TF_ATTR_STRING,
+      value: activation,
+    }),
   ];
 }
 
@@ -178,7 +200,7 @@ function optional(tensor: TensorInfo | undefined): TensorInfo[] {
   return tensor === undefined ? [] : [tensor];
 }
 
-/** The length of such a list. */
-function count({binding}: TensorFlowBackend, name: string, isThere: boolean): OpAttr {
-  return {name, type: binding.TF_ATTR_INT, value: isThere ? 1 : 0};
+/** The length of such a list, as an attribute. */
+function count({binding}: TensorFlowBackend, name: string, isThere: boolean): OpAttr[] {
+  return unless(!isThere, {name, type: binding.TF_ATTR_INT, value: 1});
 }

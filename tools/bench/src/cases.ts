@@ -68,6 +68,14 @@ export const resNet50: Network = {
   batchSize: 8,
 };
 
+/** What is trained on several replicas, by each with a batch of so many. */
+export const distributedNetworks: readonly Network[] = [
+  {...resNet8, batchSize: 64},
+  resNet20,
+];
+
+export const replicaCounts = [1, 2, 4] as const;
+
 /** The one of mobile_net.ts. */
 export type InferenceNetwork = Network<'MobileNet style'>;
 

@@ -2,6 +2,7 @@
 import {AbsentError} from '@resbatchnorm/tools-common/device';
 
 import {openNodeChannel, openPageChannel} from './channels.js';
+import {measureDistributed} from './distributed.js';
 import type {Libraries} from './libraries.js';
 import {
   isWithLibraries,
@@ -66,6 +67,11 @@ export async function measureBackend(
         if (includes('memory')) await measureMemory(measurement);
         if (includes('callbacks')) await measureCallbacks(measurement);
       });
+    }
+    // Its processes open the backend for themselves.
+    if (includes('distributed') && backend === 'tensorflow') {
+      const stage = (text: string) => run.onStage(`${backend}: ${text}`);
+      report.distributed = await measureDistributed(run.options.quick, stage);
     }
   } catch (error) {
     const {message} = error as Error;

@@ -25,6 +25,7 @@ export const partNames = [
   'step',
   'memory',
   'callbacks',
+  'distributed',
 ] as const;
 export type PartName = (typeof partNames)[number];
 
@@ -40,7 +41,7 @@ export interface Options {
 }
 
 /** Those that train whole networks. */
-const trainingParts: readonly PartName[] = ['step', 'memory', 'callbacks'];
+const trainingParts: readonly PartName[] = ['step', 'memory', 'callbacks', 'distributed'];
 
 function shape(text: string): number[] {
   const sizes = text

@@ -69,6 +69,24 @@ export interface CallbackTimes extends CallbackSamples {
   ratios: Ratios;
 }
 
+export interface DistributedReport {
+  /** `Open MPI v5.0.11` */
+  engine: string;
+  efficiencies: Efficiency[];
+  /** Between two replicas. */
+  collectives: {call: 'gather' | 'sum'; values: number; sample: Sample}[];
+}
+
+export interface Efficiency {
+  /** Its batch is that of one replica. */
+  network: Network;
+  replicas: number;
+  /** A step of all together, and one of each for itself at the same time. */
+  samples: Record<'joined' | 'independent', Sample>;
+  /** independent / joined */
+  efficiency: number;
+}
+
 export interface BackendReport {
   backend: BackendName;
   device?: Device;
@@ -89,6 +107,7 @@ export interface BackendReport {
   accuracy: Accuracy[];
   memory?: Memory;
   callbacks?: CallbackTimes;
+  distributed?: DistributedReport;
 }
 
 /** What has to be reached, and whether it was. */

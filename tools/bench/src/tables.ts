@@ -7,6 +7,7 @@ import {
   type BackendReport,
   type CallbackTimes,
   type DispatchTimes,
+  type DistributedReport,
   type InferenceTimes,
   type NormTimes,
   type Report,
@@ -25,6 +26,9 @@ export function reportTables(
     backends.some(({steps}) => steps.length > 0) && stepTable(backends),
     backends.some(({memory}) => memory) && memoryTable(backends),
     backends.some(({callbacks}) => callbacks) && callbackTable(backends),
+    ...backends.flatMap(({distributed}) =>
+      distributed ? [efficiencyTable(distributed), collectiveTable(distributed)] : [],
+    ),
     targets.length > 0 && targetTable(report),
     remarks(report).join('\n'),
   ];
@@ -240,6 +244,37 @@ function callbackRows(
     ]),
     [backend, 'event loop', threeDigits(eventLoop.median), '', '', ''],
   ];
+}
+
+function efficiencyTable({engine, efficiencies}: DistributedReport): string {
+  const table = makeTable(
+    ['network, a replica', 'replicas', 'joined ms', 'independent ms', 'efficiency'],
+    {leftColumns: [0]},
+  );
+  for (const {network, replicas, samples, efficiency} of efficiencies) {
+    table.push([
+      networkTitle(network),
+      String(replicas),
+      threeDigits(samples.joined.median),
+      threeDigits(samples.independent.median),
+      threeDigits(efficiency),
+    ]);
+  }
+  return (
+    `A training step of several replicas over ${engine}, together and each for itself:\n` +
+    table.toString()
+  );
+}
+
+function collectiveTable({engine, collectives}: DistributedReport): string {
+  const table = makeTable(['call', 'values', 'µs'], {leftColumns: [0]});
+  for (const {call, values, sample} of collectives) {
+    table.push([call, String(values), microseconds(sample.median)]);
+  }
+  return (
+    `What two replicas exchange over ${engine}; gather is of float64, sum of a float32 gradient\n` +
+    `within a step of sgd:\n${table.toString()}`
+  );
 }
 
 function targetTable({targets}: Pick<Report, 'targets'>): string {

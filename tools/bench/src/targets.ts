@@ -13,6 +13,7 @@ export function targetsOf(backends: readonly BackendReport[]): Target[] {
     ...stepTargets(report),
     ...memoryTargets(report),
     ...callbackTargets(report),
+    ...distributedTargets(report),
     ...accuracyTargets(report),
   ]);
 }
@@ -131,6 +132,18 @@ function callbackTargets({backend, callbacks}: BackendReport): Target[] {
       measured: callbacks.ratios['all / step'],
     }),
   ];
+}
+
+function distributedTargets({distributed}: BackendReport): Target[] {
+  if (!distributed) return [];
+  return distributed.efficiencies
+    .filter(({replicas}) => replicas === 2)
+    .map(({network, efficiency}) =>
+      atLeast(0.9, {
+        what: `two replicas of ${network.name} over ${distributed.engine}: independent / joined`,
+        measured: efficiency,
+      }),
+    );
 }
 
 function accuracyTargets({backend, accuracy}: BackendReport): Target[] {

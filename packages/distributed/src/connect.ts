@@ -41,8 +41,19 @@ export interface ConnectOptions {
  * @throws NativeError if TensorFlow does not load.
  * @throws RangeError if timeoutSeconds is not a positive number, or weight a negative one.
  */
-export function connect(options: ConnectOptions = {}): Promise<Replicas> {
-  return (connected ??= connectOnce(options));
+export async function connect({
+  timeoutSeconds = 60,
+  weight = 1,
+}: ConnectOptions = {}): Promise<Replicas> {
+  if (!(timeoutSeconds > 0)) {
+    throw new RangeError(
+      `connect: timeoutSeconds must be a number over 0. Received: ${timeoutSeconds}`,
+    );
+  }
+  if (!(weight >= 0 && weight < Infinity)) {
+    throw new RangeError(`connect: weight must be a number from 0. Received: ${weight}`);
+  }
+  return (connected ??= connectOnce(timeoutSeconds, weight));
 }
 
 /**
@@ -56,18 +67,7 @@ export function hasOtherReplicas(): boolean {
 
 let connected: Promise<Replicas> | undefined;
 
-async function connectOnce({
-  timeoutSeconds = 60,
-  weight = 1,
-}: ConnectOptions): Promise<Replicas> {
-  if (!(timeoutSeconds > 0)) {
-    throw new RangeError(
-      `connect: timeoutSeconds must be a number over 0. Received: ${timeoutSeconds}`,
-    );
-  }
-  if (!(weight >= 0 && weight < Infinity)) {
-    throw new RangeError(`connect: weight must be a number from 0. Received: ${weight}`);
-  }
+async function connectOnce(timeoutSeconds: number, weight: number): Promise<Replicas> {
   const engine = await engineOf(timeoutSeconds);
   const call = {name: 'weights of the replicas', step: 0};
   const weights = engine.gather(call, Float64Array.of(weight)).map(([first]) => first);

@@ -1,6 +1,6 @@
 /** Trainings of several processes, started by the mpirun of each MPI that is installed. */
 import {mkdtempSync, rmSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {availableParallelism, tmpdir} from 'node:os';
 import {join} from 'node:path';
 
 import {describeEachMpi, type MpiEnded, runUnderMpi} from '../test/mpi_replicas';
@@ -54,6 +54,26 @@ function expectEqualToAlone(lines: Line[]): void {
     }
   }
   expectSame(lines, {results: lines[0].results});
+}
+
+function expectOwnLoop(lines: Line[]): void {
+  expect(lines).toEqual(
+    [3, 2].map((examples, rank) => ({
+      rank,
+      threads:
+        process.env.TF_NUM_INTEROP_THREADS ??
+        String(Math.max(1, Math.floor(availableParallelism() / 2))),
+      isSame: true,
+      examples,
+      leaked: 0,
+      difference: expect.any(Number),
+      inStep: expect.stringMatching('Received: a step in a step'),
+      outside: expect.stringMatching('Received: gradients outside of a step'),
+      negative: expect.stringMatching('Received: -1'),
+      unequal: expect.stringMatching('Received: tensors of 5 and 4 examples'),
+    })),
+  );
+  for (const {difference} of lines) expect(difference).toBeLessThan(1e-6);
 }
 
 describeEachMpi((mpi, mpirun) => {
@@ -140,22 +160,7 @@ describeEachMpi((mpi, mpirun) => {
     );
   });
 
-  it('a loop of the user’s own', async () => {
-    const lines = await run(['own loop']);
-    expect(lines).toEqual(
-      [3, 2].map((examples, rank) => ({
-        rank,
-        examples,
-        leaked: 0,
-        difference: expect.any(Number),
-        inStep: expect.stringMatching('Received: a step in a step'),
-        outside: expect.stringMatching('Received: gradients outside of a step'),
-        negative: expect.stringMatching('Received: -1'),
-        unequal: expect.stringMatching('Received: tensors of 5 and 4 examples'),
-      })),
-    );
-    for (const {difference} of lines) expect(difference).toBeLessThan(1e-6);
-  });
+  it('a loop of the user’s own', async () => expectOwnLoop(await run(['own loop'])));
 
   it('leaves no tensor behind', async () => {
     expectSame(await run(['memory']), {leaked: 0});
@@ -176,10 +181,18 @@ describeEachMpi((mpi, mpirun) => {
 });
 
 describe("over TensorFlow's collective ops", () => {
-  it.each([2, 4])('%d replicas equal one process on the whole batch', async size => {
-    const ends = await runReplicas(program, ['ten steps', alone], size);
+  const run = async (args: string[], size: number) => {
+    const ends = await runReplicas(program, args, size);
     for (const {code, stderr} of ends)
       expect({code, stderr}).toEqual({code: 0, stderr: ''});
-    expectEqualToAlone(linesOf(ends.map(({stdout}) => stdout).join('')));
+    return linesOf(ends.map(({stdout}) => stdout).join(''));
+  };
+
+  it.each([2, 4])('%d replicas equal one process on the whole batch', async size => {
+    expectEqualToAlone(await run(['ten steps', alone], size));
+  });
+
+  it('a loop of the user’s own', async () => {
+    expectOwnLoop(await run(['own loop'], 2));
   });
 });

@@ -16,7 +16,7 @@ export function partOf(examples: number, weights: readonly number[], rank: numbe
   const total = sum(weights.length);
   // An end that is an integer must not become the next one by rounding.
   const end = (ranks: number) =>
-    Math.min(examples, Math.ceil((examples * sum(ranks)) / total - 1e-6));
+    Math.max(0, Math.ceil((examples * sum(ranks)) / total - 1e-6));
   const start = end(rank);
   return {start, count: end(rank + 1) - start};
 }

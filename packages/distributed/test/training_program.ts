@@ -223,7 +223,7 @@ const programs: Record<string, () => Promise<object> | object> = {
   async callbacks() {
     const calls: string[] = [];
     const tell = (name: string) => ({
-      onEpochEnd: async (epoch: number, logs?: tf.Logs) =>
+      onEpochEnd: async (epoch: number, logs?: tfl.Logs) =>
         void calls.push(`${name} ${epoch} ${Object.keys(logs!).sort()}`),
     });
     const model = compiled('own');
@@ -414,6 +414,8 @@ const programs: Record<string, () => Promise<object> | object> = {
     const inStep = await messageOf(() => replicas.step(1, () => 0));
     await asynchronous;
     return {
+      threads: process.env.TF_NUM_INTEROP_THREADS,
+      isSame: (await connect()) === replicas,
       examples,
       leaked,
       difference: largestDifference(weights, alone),

@@ -1,8 +1,8 @@
 /** Whether replicas have the same: what must not differ is compared before it is used. */
 import {type BinaryLike, createHash} from 'node:crypto';
 
+import type {Collectives} from './collectives.js';
 import {DistributedError} from './distributed_error.js';
-import type {Replicas} from './replicas.js';
 
 /** A number for `gather`, which is another for other parts, but for one case in 2⁴⁸. */
 export function checksum(parts: Iterable<BinaryLike>): number {
@@ -15,7 +15,7 @@ export function checksum(parts: Iterable<BinaryLike>): number {
  * @param facts By what they are, in words; compared as JSON.
  * @throws DistributedError that names the fact, and the ranks on which it is another than on rank 0.
  */
-export function checkEqual(replicas: Replicas, facts: Record<string, unknown>): void {
+export function checkEqual(replicas: Collectives, facts: Record<string, unknown>): void {
   const names = Object.keys(facts);
   const texts = Object.values(facts).map(fact => JSON.stringify(fact) ?? 'undefined');
   const rows = replicas.gather(

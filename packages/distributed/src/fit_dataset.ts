@@ -6,15 +6,21 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {checkEqual, checksum} from './agreement.js';
+import type {Collectives} from './collectives.js';
 import {broadcastState} from './model_state.js';
 import {averageMovingStatistics} from './moving_statistics.js';
-import type {Replicas} from './replicas.js';
 
 /** What `fitDataset` takes: a tf.data.Dataset of batches, or what can stand for one. */
 export interface BatchDataset<T> {
   /** How many batches a pass has; null if that is not known. */
   readonly size: number | null;
   iterator(): Promise<{next(): Promise<IteratorResult<T>>}>;
+}
+
+/** What of Replicas a training takes. */
+interface Replicas extends Collectives {
+  optimizer(optimizer: tf.Optimizer): tf.Optimizer;
+  stepOf(batch: tf.Tensor[], train: TrainFunction): tf.Scalar[];
 }
 
 /** From the inputs and the targets to the loss and the metrics. */

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {LayersModel} from '@tensorflow/tfjs-layers';
 
 import {checkEqual} from './agreement.js';
-import type {Replicas} from './replicas.js';
+import type {Collectives} from './collectives.js';
 
 /** A variable that an optimizer keeps for a weight: a moment, or an accumulation. */
 interface Slot {
@@ -32,7 +32,7 @@ interface Description {
  * @throws DistributedError if the model or the optimizer is another one.
  */
 export function broadcastState(
-  replicas: Replicas,
+  replicas: Collectives,
   model: LayersModel,
   initialEpoch: number,
 ): number {
@@ -90,7 +90,7 @@ function prepareOptimizer(fields: Fields, {iterations, slots}: Description): voi
   }
 }
 
-function broadcastVariables(replicas: Replicas, variables: tf.Variable[]): void {
+function broadcastVariables(replicas: Collectives, variables: tf.Variable[]): void {
   const all = Buffer.concat(variables.map(variable => bytesOf(variable.dataSync())));
   replicas.broadcast("weights and the optimizer's state", all);
   if (replicas.isChief) return;
@@ -104,7 +104,7 @@ function broadcastVariables(replicas: Replicas, variables: tf.Variable[]): void 
   }
 }
 
-function broadcastText(replicas: Replicas, text: string): string {
+function broadcastText(replicas: Collectives, text: string): string {
   const own = Buffer.from(text);
   const [[length]] = replicas.gather(
     'length of the description',

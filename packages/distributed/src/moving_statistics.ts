@@ -8,13 +8,13 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import type {LayersModel, LayerVariable} from '@tensorflow/tfjs-layers';
 
-import type {Replicas} from './replicas.js';
+import type {Collectives} from './collectives.js';
 
 /**
  * Averages them over the replicas, as Keras does with those of norms that are not synchronized.
  * Equal ones stay as they are, to the bit.
  */
-export function averageMovingStatistics(replicas: Replicas, model: LayersModel): void {
+export function averageMovingStatistics(replicas: Collectives, model: LayersModel): void {
   const variables = batchNorms(model)
     .filter(({layer}) => hasMovingStatistics(layer) && !isSynchronized(layer))
     .flatMap(({layer}) => layer.weights.filter(isStatistic))

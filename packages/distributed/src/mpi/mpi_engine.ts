@@ -1,14 +1,10 @@
 /** The engine over MPI. */
 import {type Tensor, tensor} from '@tensorflow/tfjs-core';
 
+import {AgreeingEngine} from '../agreeing_engine.js';
+import {BLOCK_BYTES} from '../call_block.js';
 import {DistributedError} from '../distributed_error.js';
-import type {Call, Engine} from '../engine.js';
-import {
-  headerOf,
-  packBlock,
-  VALUES_IN_BLOCK,
-  valuesOf,
-} from '../tensorflow/call_block.js';
+import type {Engine} from '../engine.js';
 import {mpiBuffer, MpiLibrary, type MpiBuffer, type MpiRequests} from './mpi_library.js';
 
 export interface ConnectMpiOptions {
@@ -28,176 +24,100 @@ export function connectMpi({timeoutSeconds}: ConnectMpiOptions): Engine {
 /** How many bytes are broadcast at a time; MPI counts in 32 bits. */
 const CHUNK_BYTES = 2 ** 28;
 
-class MpiEngine implements Engine {
-  readonly name: string;
-  readonly rank: number;
-  readonly size: number;
-
+class MpiEngine extends AgreeingEngine {
   /** What the replicas send each other first in every call, by rank. */
   private readonly blocks: MpiBuffer<Uint8Array>[];
-  private readonly exchange: MpiRequests;
-  private bucket = mpiBuffer(new Float32Array(1));
-  private state: 'open' | 'failed' | 'closed' = 'open';
-  private readonly onExit = (code: number) => this.exit(code);
+  private readonly exchanges: MpiRequests;
+  private bucket = mpiBuffer(new Float32Array(1024));
   private readonly onError = (error: unknown) => this.report(error);
 
   constructor(
     private readonly mpi: MpiLibrary,
-    private readonly timeoutSeconds: number,
+    timeoutSeconds: number,
   ) {
-    this.name = mpi.name;
-    this.rank = mpi.rank;
-    this.size = mpi.size;
-    const length = packBlock('', new Float64Array()).length;
+    super(mpi.name, mpi.rank, mpi.size, timeoutSeconds);
     this.blocks = Array.from({length: this.size}, () =>
-      mpiBuffer(new Uint8Array(length)),
+      mpiBuffer(new Uint8Array(BLOCK_BYTES)),
     );
     const others = new Map(
       [...this.blocks.entries()].filter(([rank]) => rank !== this.rank),
     );
-    this.exchange = mpi.exchange(this.blocks[this.rank], others);
-    process.on('exit', this.onExit);
+    this.exchanges = mpi.exchange(this.blocks[this.rank], others);
     process.on('uncaughtExceptionMonitor', this.onError);
   }
 
-  gather(call: Call, values: Float64Array): Float64Array[] {
-    return this.collective(call, `gather of ${values.length} values`, header => {
-      const first = values.subarray(0, VALUES_IN_BLOCK);
-      this.agree(header, first);
-      const firsts = this.blocks.map(({view}) => valuesOf(view, first.length));
-      if (values.length <= VALUES_IN_BLOCK) return firsts;
-      const rest = values.slice(VALUES_IN_BLOCK);
-      const rests = mpiBuffer(new Float64Array(this.size * rest.length));
-      this.complete(this.mpi.gather(mpiBuffer(rest), rests));
-      return firsts.map((first, rank) => {
-        const all = new Float64Array(values.length);
-        all.set(first);
-        all.set(
-          rests.view.subarray(rank * rest.length, (rank + 1) * rest.length),
-          first.length,
-        );
-        return all;
-      });
-    });
+  protected exchange(block: Uint8Array): Uint8Array[] {
+    this.blocks[this.rank].view.set(block);
+    if (this.size > 1) {
+      this.exchanges.start();
+      this.complete(this.exchanges);
+    }
+    return this.blocks.map(({view}) => view);
   }
 
-  weightedSums(call: Call, tensors: Tensor[], weight: number): Tensor[] {
+  protected gatherBytes(bytes: Uint8Array): Uint8Array[] {
+    const all = mpiBuffer(new Uint8Array(this.size * bytes.length));
+    this.complete(this.mpi.gather(mpiBuffer(bytes), all));
+    return this.blocks.map((_, rank) =>
+      all.view.subarray(rank * bytes.length, (rank + 1) * bytes.length),
+    );
+  }
+
+  protected sums(tensors: Tensor[], weight: number): Tensor[] {
     const total = tensors.reduce((sum, {size}) => sum + size, 0);
-    const what = `sum of ${total} values in ${tensors.length} tensors`;
-    return this.collective(call, what, header => {
-      this.agree(header);
-      if (this.bucket.view.length < total)
-        this.bucket = mpiBuffer(new Float32Array(total));
-      const {view} = this.bucket;
-      let start = 0;
-      for (const one of tensors) {
-        const part = view.subarray(start, (start += one.size));
-        if (weight !== 0) part.set(one.dataSync<'float32'>());
-        for (let i = 0; i < part.length; ++i)
-          part[i] = weight === 0 ? 0 : weight * part[i];
-      }
-      const whole = {view: view.subarray(0, total), address: this.bucket.address};
-      if (total > 0) this.complete(this.mpi.sumInPlace(whole));
-      start = 0;
-      return tensors.map(({shape, size}) =>
-        tensor(view.slice(start, (start += size)), shape, 'float32'),
-      );
-    });
-  }
-
-  broadcast(call: Call, bytes: Uint8Array): void {
-    this.collective(call, `broadcast of ${bytes.length} bytes`, header => {
-      this.agree(header);
-      for (let start = 0; start < bytes.length; start += CHUNK_BYTES) {
-        const chunk = bytes.subarray(start, start + CHUNK_BYTES);
-        this.complete(this.mpi.broadcast(mpiBuffer(chunk)));
-      }
-    });
-  }
-
-  close(failed: boolean): void {
-    if (this.state === 'closed') return;
-    if (failed || this.state === 'failed') {
-      this.state = 'closed';
-      // Until mpirun has read what this process has said last.
-      sleep(100);
-      this.mpi.abort();
-    } else {
-      this.collective({name: 'end of the training', step: 0}, '', header =>
-        this.agree(header),
-      );
-      this.state = 'closed';
-      this.exchange.free();
-      this.mpi.finalize();
+    if (this.bucket.view.length < total) this.bucket = mpiBuffer(new Float32Array(total));
+    const {view, address} = this.bucket;
+    let start = 0;
+    for (const one of tensors) {
+      if (weight === 0) view.fill(0, start, start + one.size);
+      else putScaled(view, start, one.dataSync<'float32'>(), weight);
+      start += one.size;
     }
-    process.off('exit', this.onExit);
+    const whole = {view: view.subarray(0, total), address};
+    if (total > 0) this.complete(this.mpi.sumInPlace(whole));
+    start = 0;
+    return tensors.map(({shape, size}) =>
+      tensor(view.slice(start, (start += size)), shape, 'float32'),
+    );
+  }
+
+  protected broadcastBytes(bytes: Uint8Array): void {
+    for (let start = 0; start < bytes.length; start += CHUNK_BYTES) {
+      const chunk = bytes.subarray(start, start + CHUNK_BYTES);
+      this.complete(this.mpi.broadcast(mpiBuffer(chunk)));
+    }
+  }
+
+  protected abort(): void {
     process.off('uncaughtExceptionMonitor', this.onError);
+    // Until mpirun has read what this process has said last.
+    sleep(100);
+    this.mpi.abort();
   }
 
-  /** A program that ends without `close`: by an error, too early, or as all others do. */
-  private exit(code: number): void {
-    try {
-      this.close(code !== 0);
-    } catch (error) {
-      this.report(error);
-      process.exitCode = 1;
-      this.close(true);
-    }
+  protected leave(): void {
+    process.off('uncaughtExceptionMonitor', this.onError);
+    this.exchanges.free();
+    this.mpi.finalize();
   }
 
   /**
    * Says why all end. Node itself would say it after 'exit', when nobody lives any more. What
    * every replica finds out, the first of them says.
    */
-  private report(error: unknown): void {
-    if (error instanceof DistributedError) {
-      sleep(500 * this.rank);
-      console.error(`${error.name}: ${error.message}`);
-    } else {
-      console.error(`Rank ${this.rank} ended by an error:`, error);
-    }
-  }
-
-  private collective<T>({name, step}: Call, what: string, run: (header: string) => T): T {
-    const header = [step && `step ${step}`, name, what].filter(Boolean).join(', ');
-    if (this.state !== 'open') {
-      throw new DistributedError(
-        `Rank ${this.rank}, ${header}: the replicas are no longer connected.`,
-      );
-    }
-    try {
-      return run(header);
-    } catch (error) {
-      this.state = 'failed';
-      throw new DistributedError(
-        `Rank ${this.rank}, ${header}: ${(error as Error).message}.`,
-        {
-          cause: error,
-        },
-      );
-    }
-  }
-
-  /** Exchanges a block with every other replica, and sees that all make the same call. */
-  private agree(header: string, values: Float64Array = new Float64Array()): void {
-    const own = this.blocks[this.rank].view;
-    own.set(packBlock(header, values));
-    if (this.size === 1) return;
-    this.exchange.start();
-    this.complete(this.exchange);
-    const headers = this.blocks.map(({view}) => headerOf(view));
-    const other = headers.find(text => text !== headers[this.rank]);
-    if (other === undefined) return;
-    const ranks = [...headers.keys()].filter(rank => headers[rank] === other);
-    throw new Error(`rank ${ranks.join(', ')} makes another call: ${other}`);
+  protected override report(error: unknown): void {
+    if (error instanceof DistributedError) sleep(500 * this.rank);
+    else console.error(`Rank ${this.rank} ended by an error:`);
+    super.report(error);
   }
 
   /** Waits for what has been started; MPI moves it on while it is asked. */
   private complete(requests: MpiRequests): void {
+    let deadline = Infinity;
     for (let spins = 0; !requests.isDone(); ++spins) {
       if (spins < SPINS) continue;
-      if (spins === SPINS) this.deadline = performance.now() + 1000 * this.timeoutSeconds;
-      if (performance.now() > this.deadline) {
+      if (spins === SPINS) deadline = performance.now() + 1000 * this.timeoutSeconds;
+      if (performance.now() > deadline) {
         const missing = requests.missing().join(', ');
         throw new Error(
           `${missing ? `no answer from rank ${missing}` : 'no end'} in ${this.timeoutSeconds} s`,
@@ -206,8 +126,16 @@ class MpiEngine implements Engine {
       sleep(0.05);
     }
   }
+}
 
-  private deadline = 0;
+/** In one loop: `set` and a multiplication would go over the values twice. */
+function putScaled(
+  target: Float32Array,
+  start: number,
+  values: Float32Array,
+  weight: number,
+): void {
+  for (let i = 0; i < values.length; ++i) target[start + i] = weight * values[i];
 }
 
 /** Some milliseconds, within which the others mostly come; then the core is left to others. */

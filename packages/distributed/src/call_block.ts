@@ -7,7 +7,7 @@ import {createHash} from 'node:crypto';
 
 const HEADER_BYTES = 256;
 // A gather of up to 4 kB takes as long as one of a few bytes, of 8 kB half as long again or more.
-const BLOCK_BYTES = 4096;
+export const BLOCK_BYTES = 4096;
 
 export const VALUES_IN_BLOCK = (BLOCK_BYTES - HEADER_BYTES) / 8;
 

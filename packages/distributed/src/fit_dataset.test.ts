@@ -173,7 +173,7 @@ describeEachMpi((mpi, mpirun) => {
 
   it.each([
     ['changes the learning rate', /learning rate 0.1, .*: rank 1 .* rate 0.5, /],
-    ['throws in a callback', /Rank 1 ended by an error: Error: a bug/],
+    ['throws in a callback', /Rank 1 ended by an error:\s+Error: a bug/],
     ['has fewer batches', /of 32 examples, .*: rank 1 makes another call: .* 3 examples/],
   ])('a replica that %s ends all', async (what, message) => {
     expectFailure(await runAll([what], 2), message);

@@ -392,6 +392,11 @@ const programs: Record<string, () => Promise<object> | object> = {
     const xs = tf.tensor2d(values(10, 3), [5, 2]);
     const loss = (x: tf.Tensor2D) =>
       tf.mean(tf.square(tf.sub(tf.dot(x, weight), 1))) as tf.Scalar;
+    // What the first calls keep, they keep for all.
+    tf.tidy(() => {
+      const nothing = [{name: weight.name, tensor: tf.zeros([2])}];
+      replicas.step(1, () => optimizer.applyGradients(nothing));
+    });
     const {numTensors} = tf.memory();
     const {part, examples} = replicas.shard({xs});
     replicas.step(examples, () => optimizer.minimize(() => loss(part.xs)));

@@ -29,8 +29,13 @@ export function averageMovingStatistics(replicas: Collectives, model: LayersMode
   tf.tidy(() => {
     for (const variable of variables) {
       const {shape, dtype, size} = variable;
-      const own = means.slice(start, (start += size));
-      variable.assign(tf.tensor(own, shape, dtype));
+      const end = start + size;
+      const isEqual = values
+        .slice(start, end)
+        .every((value, i) => value === means[start + i]);
+      // A write is a change to whoever watches a frozen layer.
+      if (!isEqual) variable.assign(tf.tensor(means.slice(start, end), shape, dtype));
+      start = end;
     }
   });
 }

@@ -203,11 +203,14 @@ export class Replicas implements ReplicaGroup {
    * shuffles needs a seed. The part of a replica may be smaller than that of another, or empty.
    *
    * Before the first step all replicas get the model's weights, the optimizer's state and the
-   * initial epoch of rank 0. The logs, and so History, are of all examples, and equal on all
-   * replicas; so is the end: a callback that stops the training of one stops it for all. Of the
-   * callbacks, those that write or print (`onChiefOnly`) run on rank 0 alone; all others on every
-   * replica. Moving statistics of norms that are not synchronized are averaged over the replicas
-   * at the end of each epoch. Validation is of the whole data, by each replica alone.
+   * initial epoch of rank 0: to go on from a checkpoint it is enough that rank 0 does. The logs,
+   * and so History, are of all examples, and equal on all replicas; so is the end: a callback
+   * that stops the training of one stops it for all. Callbacks that write or print run on rank 0
+   * alone, all others on every replica. They say so by `onChiefOnly: true`, as those of
+   * @resbatchnorm/callbacks do; for one that does not,
+   * `Object.assign(tf.node.tensorBoard(path), {onChiefOnly: true})`. Moving statistics of norms
+   * that are not synchronized are averaged over the replicas at the end of each epoch. Validation
+   * is of the whole data, by each replica alone.
    *
    * @throws DistributedError if the replicas differ in the model, the data, the learning rate or
    *     in what they do.

@@ -3,7 +3,7 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {availableParallelism, tmpdir} from 'node:os';
 import {join} from 'node:path';
 
-import {describeEachMpi, type MpiEnded, runUnderMpi} from '../test/mpi_replicas';
+import {describeOneMpi, type MpiEnded, runUnderMpi} from '../test/mpi_replicas';
 import {bundle, runAlone, runReplicas} from '../test/tensorflow_replicas';
 
 const {program, folder} = bundle('training_program.ts');
@@ -76,7 +76,7 @@ function expectOwnLoop(lines: Line[]): void {
   for (const {difference} of lines) expect(difference).toBeLessThan(1e-6);
 }
 
-describeEachMpi((mpi, mpirun) => {
+describeOneMpi((mpi, mpirun) => {
   const runAll = (args: string[], size: number) =>
     runUnderMpi(mpi, mpirun, program, args, size);
   const run = async (args: string[], size = 2) => {

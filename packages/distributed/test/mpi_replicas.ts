@@ -29,19 +29,26 @@ const mpis: Mpi[] = [
  * refuses.
  */
 export function describeEachMpi(tests: (mpi: Mpi, mpirun: string) => void): void {
-  for (const mpi of mpis) {
-    const mpirun = process.env[mpi.variable] ?? onPath(mpi.command);
-    describe(mpi.name, () => {
-      if (mpirun !== undefined) tests(mpi, mpirun);
-      else if (process.env.CI === 'true') {
-        it('is installed', () => {
-          throw new Error(`In CI no MPI may be absent: there is no ${mpi.command}.`);
-        });
-      } else {
-        it.skip(`is installed: ${mpi.command}, or one that ${mpi.variable} names`, () => {});
-      }
-    });
-  }
+  for (const mpi of mpis) describeMpi(mpi, tests);
+}
+
+/** The tests of what is the same on all. */
+export function describeOneMpi(tests: (mpi: Mpi, mpirun: string) => void): void {
+  describeMpi(mpis[0], tests);
+}
+
+function describeMpi(mpi: Mpi, tests: (mpi: Mpi, mpirun: string) => void): void {
+  const mpirun = process.env[mpi.variable] ?? onPath(mpi.command);
+  describe(mpi.name, () => {
+    if (mpirun !== undefined) tests(mpi, mpirun);
+    else if (process.env.CI === 'true') {
+      it('is installed', () => {
+        throw new Error(`In CI no MPI may be absent: there is no ${mpi.command}.`);
+      });
+    } else {
+      it.skip(`is installed: ${mpi.command}, or one that ${mpi.variable} names`, () => {});
+    }
+  });
 }
 
 function onPath(command: string): string | undefined {

@@ -79,6 +79,9 @@ describeEachMpi((mpi, mpirun) => {
     expectFailure(await run([what], 3), message);
   });
 
+  // Which other call it is, the engine finds out the same way on each.
+  if (mpi.name !== 'OpenMPI') return;
+
   it('a replica that exits with 0 too early ends all, which say so', async () => {
     expectFailure(
       await run(['exits with 0'], 2),

@@ -106,9 +106,12 @@ class MpiEngine extends AgreeingEngine {
    * every replica finds out, the first of them says.
    */
   protected override report(error: unknown): void {
-    if (error instanceof DistributedError) sleep(500 * this.rank);
-    else console.error(`Rank ${this.rank} ended by an error:`);
-    super.report(error);
+    if (error instanceof DistributedError) {
+      sleep(500 * this.rank);
+      super.report(error);
+    } else {
+      console.error(`Rank ${this.rank} ended by an error:`, error);
+    }
   }
 
   /** Waits for what has been started; MPI moves it on while it is asked. */

@@ -43,10 +43,11 @@ export function bundle(source: string): {program: string; folder: string} {
   return {program, folder};
 }
 
-/** Runs the program as a process that has no others, for two minutes at most. */
-export function runAlone(program: string, args: string[]): void {
+/** Runs the program as a process that has no others, for two minutes at most; what it prints. */
+export function runAlone(program: string, args: string[]): string {
   const env = {...process.env, TF_CPP_MIN_LOG_LEVEL: '3'};
-  execFileSync(process.execPath, [program, ...args], {env, timeout: 120_000});
+  const options = {env, timeout: 120_000, encoding: 'utf8'} as const;
+  return execFileSync(process.execPath, [program, ...args], options);
 }
 
 /**

@@ -2,11 +2,12 @@
  * One of several replicas, by TF_CONFIG or by mpirun, or a process alone:
  * `program <what> <file>` trains small models, and prints a line of JSON.
  */
+import {spawn} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import {readFileSync, writeFileSync} from 'node:fs';
 
 import {UpdateOpsCheck} from '@resbatchnorm/callbacks';
-import {ModelCheckpoint, resume} from '@resbatchnorm/callbacks/node';
+import {hasCheckpoints, ModelCheckpoint, resume} from '@resbatchnorm/callbacks/node';
 import {ResBatchNorm} from '@resbatchnorm/layer';
 import {setReplicaGroup} from '@resbatchnorm/layer/introspection';
 import {fuseUpdates} from '@resbatchnorm/native/optimizers';
@@ -331,6 +332,28 @@ const programs: Record<string, () => Promise<object> | object> = {
       differences: weights.map(one => largestDifference(one, weightsOf(whole))),
       hash: hashOf(weights.flat()),
     };
+  },
+
+  /** Trains until a replica is killed, in the middle of whatever it does then. */
+  async 'trains without end'() {
+    const [victim, seconds] = process.argv.slice(4).map(Number);
+    if (replicas.rank === victim) {
+      spawn('sh', ['-c', `sleep ${seconds}; kill -KILL ${process.pid}`]);
+    }
+    await replicas.fitDataset(compiled('synchronized'), batches(3), {
+      ...quiet,
+      epochs: 1e6,
+      callbacks: new ModelCheckpoint({path: file, everySteps: 1}),
+    });
+    return {};
+  },
+
+  /** What is left of that. */
+  async 'loads a checkpoint'() {
+    if (!(await hasCheckpoints(file))) return {step: 0};
+    const {model, step} = await resume(file);
+    const isFinite = weightsOf(model).every(Number.isFinite);
+    return {step: isFinite ? step : NaN};
   },
 
   /** A statistic that one replica writes for itself. */

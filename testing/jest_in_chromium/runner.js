@@ -24,30 +24,31 @@ export default class ChromiumRunner {
       [...new Set(tests.map(({path}) => path))],
       [...new Set(setUpFiles)],
     );
-    const chromium = await openChromium(files);
     const toSource = sourcePositions(files);
     const queue = [...tests];
     const runQueue = async () => {
-      while (queue.length > 0 && !watcher.isInterrupted()) {
-        const test = queue.shift();
-        await onStart(test);
-        let result;
-        try {
-          if (errors.has(test.path)) throw errors.get(test.path);
-          result = await this.runFile(test, chromium, toSource);
-        } catch ({message}) {
-          await onFailure(test, {message: '', stack: toSource(message)});
-          continue;
+      const chromium = await openChromium(files);
+      try {
+        while (queue.length > 0 && !watcher.isInterrupted()) {
+          const test = queue.shift();
+          await onStart(test);
+          let result;
+          try {
+            if (errors.has(test.path)) throw errors.get(test.path);
+            result = await this.runFile(test, chromium, toSource);
+          } catch ({message}) {
+            await onFailure(test, {message: '', stack: toSource(message)});
+            continue;
+          }
+          await onResult(test, result);
         }
-        await onResult(test, result);
+      } finally {
+        await chromium.close();
       }
     };
-    try {
-      const pages = serial ? 1 : this.globalConfig.maxWorkers;
-      await Promise.all(Array.from({length: pages}, runQueue));
-    } finally {
-      await chromium.close();
-    }
+    // All pages of a Chromium wait for its one GPU process, so each queue has its own.
+    const queues = serial ? 1 : Math.min(this.globalConfig.maxWorkers, tests.length);
+    await Promise.all(Array.from({length: queues}, runQueue));
   }
 
   async runFile(test, chromium, toSource) {

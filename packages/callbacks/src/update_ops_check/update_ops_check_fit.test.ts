@@ -328,7 +328,7 @@ describe('tensors and the device', () => {
 
   test.each(trainings)('many steps of %s leak nothing', async (_name, train) => {
     // A step takes long on a GPU made of software.
-    const epochs = backendUnderTest === 'webgpu' ? 7 : 67;
+    const epochs = backendUnderTest === 'webgpu' ? 3 : 67;
     await train(new UpdateOpsCheck(), resBatchNorm, 1);
     const {numTensors} = tf.memory();
     const check = new UpdateOpsCheck();
@@ -351,13 +351,13 @@ describe('tensors and the device', () => {
   test.each(trainings)('an error late in %s leaks nothing', async (_name, train) => {
     let violations = 0;
     const onViolation = () => {
-      if (++violations === 20) throw new Error('the 20th');
+      if (++violations === 8) throw new Error('the 8th');
     };
-    await errorOf(train(new UpdateOpsCheck({onViolation}), builtIn, 9));
+    await errorOf(train(new UpdateOpsCheck({onViolation}), builtIn, 3));
     const {numTensors} = tf.memory();
     violations = 0;
-    const error = await errorOf(train(new UpdateOpsCheck({onViolation}), builtIn, 9));
-    expect(error.message).toBe('the 20th');
+    const error = await errorOf(train(new UpdateOpsCheck({onViolation}), builtIn, 3));
+    expect(error.message).toBe('the 8th');
     expect(tf.memory().numTensors).toBe(numTensors);
   });
 

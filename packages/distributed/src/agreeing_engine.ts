@@ -16,7 +16,7 @@ const PATIENCE_AT_THE_END = 20;
  * block of one size, which says what call it is, and holds its values if they are few.
  */
 export abstract class AgreeingEngine implements Engine {
-  protected state: 'open' | 'failed' | 'closed' = 'open';
+  private state: 'open' | 'failed' | 'closed' = 'open';
   /** For the others, if this process ends by an error. */
   protected lastCall = 'before its first call';
   private readonly onExit = (code: number) => this.exit(code);
@@ -152,7 +152,7 @@ export abstract class AgreeingEngine implements Engine {
   /** @throws Disagreement unless all make the same call. */
   private agree(
     header: string,
-    values = new Float64Array() as Float64Array,
+    values: Float64Array = new Float64Array(),
   ): Float64Array[] {
     const blocks = this.exchange(packBlock(header, values));
     const headers = blocks.map(headerOf);

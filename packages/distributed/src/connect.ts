@@ -97,8 +97,9 @@ async function engineOf(timeoutSeconds: number): Promise<Engine> {
     return engine;
   }
   if (TF_CONFIG) {
-    shareCores(replicasOnThisMachine(parseTfConfig(TF_CONFIG)));
-    return connectTensorFlow({timeoutSeconds});
+    const cluster = parseTfConfig(TF_CONFIG);
+    shareCores(replicasOnThisMachine(cluster));
+    return connectTensorFlow({cluster, timeoutSeconds});
   }
   await loadTensorFlow();
   return alone;

@@ -4,7 +4,8 @@ import {availableParallelism, tmpdir} from 'node:os';
 import {join} from 'node:path';
 
 import {describeOneMpi, type MpiEnded, runUnderMpi} from '../test/mpi_replicas';
-import {bundle, runAlone, runReplicas} from '../test/tensorflow_replicas';
+import {bundle, runAlone} from '../test/programs';
+import {runReplicas} from '../test/tensorflow_replicas';
 
 const {program, folder} = bundle('training_program.ts');
 const files = mkdtempSync(join(tmpdir(), 'replicas-'));

@@ -1,4 +1,3 @@
 export {connect, type ConnectOptions, hasOtherReplicas} from './connect.js';
 export {DistributedError} from './distributed_error.js';
-export type {Call, Engine} from './engine.js';
 export type {Replicas} from './replicas.js';

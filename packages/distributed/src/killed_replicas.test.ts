@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
 import {describeOneMpi, runUnderMpi} from '../test/mpi_replicas';
-import {bundle, runAlone} from '../test/tensorflow_replicas';
+import {bundle, runAlone} from '../test/programs';
 
 /** `DISTRIBUTED_KILLS=100` for more; each takes some seconds. */
 const kills = Number(process.env.DISTRIBUTED_KILLS ?? 4);

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {LayersModel} from '@tensorflow/tfjs-layers';
 
 import {checkEqual} from './agreement.js';
+import {bytesOf} from './call_block.js';
 import type {Collectives} from './collectives.js';
 
 /** A variable that an optimizer keeps for a weight: a moment, or an accumulation. */
@@ -113,8 +114,4 @@ function broadcastText(replicas: Collectives, text: string): string {
   const bytes = replicas.isChief ? own : Buffer.alloc(length);
   replicas.broadcast("description of the optimizer's state", bytes);
   return bytes.toString();
-}
-
-function bytesOf({buffer, byteOffset, byteLength}: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -2,11 +2,11 @@
 import {
   batchNorms,
   hasMovingStatistics,
-  isResBatchNorm,
-  type Layer,
+  normFields,
+  statisticsOf,
 } from '@resbatchnorm/layer/introspection';
 import * as tf from '@tensorflow/tfjs-core';
-import type {LayersModel, LayerVariable} from '@tensorflow/tfjs-layers';
+import type {LayersModel} from '@tensorflow/tfjs-layers';
 
 import type {Collectives} from './collectives.js';
 
@@ -16,8 +16,8 @@ import type {Collectives} from './collectives.js';
  */
 export function averageMovingStatistics(replicas: Collectives, model: LayersModel): void {
   const variables = batchNorms(model)
-    .filter(({layer}) => hasMovingStatistics(layer) && !isSynchronized(layer))
-    .flatMap(({layer}) => layer.weights.filter(isStatistic))
+    .filter(({layer}) => hasMovingStatistics(layer) && !normFields(layer).synchronized)
+    .flatMap(({layer}) => statisticsOf(layer))
     .map(weight => weight.read() as tf.Variable);
   if (variables.length === 0) return;
   const values = variables.flatMap(variable => [...variable.dataSync()]);
@@ -38,12 +38,4 @@ export function averageMovingStatistics(replicas: Collectives, model: LayersMode
       start = end;
     }
   });
-}
-
-function isSynchronized(layer: Layer): boolean {
-  return isResBatchNorm(layer) && layer.getConfig().synchronized === true;
-}
-
-function isStatistic({originalName}: LayerVariable): boolean {
-  return !/(^|\/)(gamma|beta)$/.test(originalName);
 }

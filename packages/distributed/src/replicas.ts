@@ -48,7 +48,7 @@ export class Replicas implements ReplicaGroup {
     return this.rank === 0;
   }
 
-  /** What joins them, for people: `Open MPI v5.0.11`. */
+  /** What joins them, for people: `OpenMPI 5.0.11`. */
   get engineName(): string {
     return this.engine.name;
   }

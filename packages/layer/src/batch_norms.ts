@@ -88,12 +88,14 @@ interface NormFields {
   /** Null for the plain average over all batches. */
   momentum: number | null;
   unbiasedMovingVariance?: boolean;
+  synchronized?: boolean;
 }
 
 /** What a batch norm of either class goes by. */
 export function normFields(layer: Layer): NormFields & {axis: number} {
-  const {axis, epsilon, momentum, unbiasedMovingVariance} = layer as Layer & NormFields;
-  return {axis: soleOf(axis), epsilon, momentum, unbiasedMovingVariance};
+  const {axis, epsilon, momentum, unbiasedMovingVariance, synchronized} = layer as Layer &
+    NormFields;
+  return {axis: soleOf(axis), epsilon, momentum, unbiasedMovingVariance, synchronized};
 }
 
 /** tf.keras of TensorFlow 2 writes the axis as a list of one, which tfjs-layers takes. */
@@ -223,6 +225,11 @@ export function weightName({originalName}: tfl.LayerVariable): string {
 /** The layer's weight of that name, as 'moving_mean'; none before the layer is built. */
 export function findWeight(layer: Layer, name: string): tfl.LayerVariable | undefined {
   return layer.weights.find(weight => weightName(weight) === name);
+}
+
+/** The weights of a batch norm that are statistics of batches: all but gamma and beta. */
+export function statisticsOf(layer: Layer): tfl.LayerVariable[] {
+  return layer.weights.filter(weight => !['gamma', 'beta'].includes(weightName(weight)));
 }
 
 /** The weights of a layer by their names within it. */

@@ -11,6 +11,8 @@ export {
   isResBatchNorm,
   isTrained,
   normFields,
+  statisticsOf,
+  weightName,
 } from './batch_norms.js';
 export type {BatchNorm, Layer, UpdateCounts} from './batch_norms.js';
 export {onBatchStatistics, withBatchStatistics} from './batch_statistics.js';

@@ -148,6 +148,11 @@ export class ResBatchNorm extends tfl.layers.Layer implements UpdateCounts {
     return this.options.unbiasedMovingVariance;
   }
 
+  /** Whether training calls of several replicas normalize by the statistics of all their batches. */
+  get synchronized(): boolean {
+    return this.options.synchronized;
+  }
+
   /**
    * How many of the update ops that ran left the statistics as they were, because the batch's
    * were not finite (`nonFiniteUpdates: 'skip'`). Reads one number back from the device.

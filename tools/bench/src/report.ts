@@ -70,7 +70,7 @@ export interface CallbackTimes extends CallbackSamples {
 }
 
 export interface DistributedReport {
-  /** `Open MPI v5.0.11` */
+  /** `OpenMPI 5.0.11` */
   engine: string;
   efficiencies: Efficiency[];
   /** Between two replicas. */

@@ -1,5 +1,10 @@
 /** Whether replicas that train together have the same moving statistics, to the bit. */
-import {replicaGroup, type Layer} from '@resbatchnorm/layer/introspection';
+import {
+  replicaGroup,
+  statisticsOf,
+  weightName,
+  type Layer,
+} from '@resbatchnorm/layer/introspection';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
 import {differsOnReplicas, type Finding} from './violations.js';
@@ -15,9 +20,7 @@ export async function compareReplicas(layers: readonly Layer[]): Promise<Finding
   const group = replicaGroup();
   if (group === null || group.size === 1) return layers.map(() => []);
   const statistics = layers.flatMap(layer =>
-    layer.weights
-      .filter(weight => !/\/(gamma|beta)$/.test(weight.originalName))
-      .map(weight => ({layer, weight})),
+    statisticsOf(layer).map(weight => ({layer, weight})),
   );
   const own = await Promise.all(statistics.map(({weight}) => checksum(weight)));
   const rows = group.gather('checksums of moving statistics', Float64Array.from(own));
@@ -25,7 +28,7 @@ export async function compareReplicas(layers: readonly Layer[]): Promise<Finding
     statistics.flatMap(({layer: holder, weight}, i) => {
       const ranks = [...rows.keys()].filter(rank => rows[rank][i] !== rows[0][i]);
       if (holder !== layer || ranks.length === 0) return [];
-      return [differsOnReplicas(weight.originalName.split('/').at(-1)!, ranks)];
+      return [differsOnReplicas(weightName(weight), ranks)];
     }),
   );
 }

@@ -1,9 +1,11 @@
 /** Several processes on this machine. */
 import {rmSync} from 'node:fs';
 
-import {bundle, type Ended, runReplicas} from '../../test/tensorflow_replicas';
+import {expectedValues} from '../../test/engine_values';
+import {bundle} from '../../test/programs';
+import {type Ended, runReplicas} from '../../test/tensorflow_replicas';
 
-const {program, folder} = bundle('tensorflow_program.ts');
+const {program, folder} = bundle('engine_program.ts');
 afterAll(() => rmSync(folder, {recursive: true}));
 
 const inCall = 'step 3, moments of bn_1, gather of 129 values';
@@ -18,39 +20,10 @@ function expectFailure({code, signal, stderr}: Ended, message: string): void {
 
 it.each([1, 2, 4])('gives the right values to %d replicas', async size => {
   const ends = await runReplicas(program, ['gives values'], size);
-  const ranks = Array.from({length: size}, (_, rank) => rank);
-  // The last one's weight is 0, but if it is the only one.
-  const weights = ranks.map(rank => (size > 1 && rank === size - 1 ? 0 : 2 ** -rank));
-  const sum = (values: number[]) =>
-    values.reduce((total, value, rank) => total + value * weights[rank], 0);
-  const few = ranks.map(rank => {
-    const values = Buffer.from(Float64Array.of(rank, -0, 1e300, Infinity).buffer);
-    return `${values.toString('hex')}0${rank}0102030405f47f`;
-  });
+  const values = expectedValues(size, /^TensorFlow \d/);
   expect(
     ends.map(({stdout, stderr, code}) => ({code, stderr, ...JSON.parse(stdout)})),
-  ).toEqual(
-    ranks.map(rank => ({
-      code: 0,
-      stderr: '',
-      rank,
-      size,
-      name: expect.stringMatching(/^TensorFlow \d/),
-      few,
-      manyAreRight: ranks.map(() => true),
-      none: ranks.map(() => 0),
-      sums: [
-        {
-          shape: [1, 3],
-          values: [sum(ranks.map(() => 1)), sum(ranks.map(() => 2)), sum(ranks)],
-        },
-        {shape: [], values: [sum(ranks.map(() => 4))]},
-      ],
-      noSums: 0,
-      broadcastIsRight: true,
-      leakedTensors: 0,
-    })),
-  );
+  ).toEqual(values.map(one => ({code: 0, stderr: '', ...one})));
 });
 
 it('holds no more memory after more calls', async () => {

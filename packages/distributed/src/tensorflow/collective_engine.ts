@@ -17,31 +17,31 @@ import {DistributedError} from '../distributed_error.js';
 import type {Engine} from '../engine.js';
 import {CollectiveOps} from './collective_ops.js';
 import {loadNativeCluster, type NativeCluster} from './native_cluster.js';
-import {type Cluster, parseTfConfig} from './tf_config.js';
+import type {Cluster} from './tf_config.js';
 
 export interface ConnectTensorFlowOptions {
+  /** The processes; TF_CONFIG names them. */
+  cluster: Cluster;
   /** How long a replica waits for the others in one call. */
   timeoutSeconds: number;
 }
 
 /**
- * Loads TensorFlow as one of the processes that the environment variable TF_CONFIG names. They
- * find each other in the first call.
+ * Loads TensorFlow as one of the processes of the cluster. They find each other in the first call.
  *
- * Each process listens on the port that TF_CONFIG gives it, on all interfaces of its machine
+ * Each process listens on the port of its address, on all interfaces of its machine
  * whatever the host is, without password or encryption: TensorFlow knows no other way. Whoever
  * reaches the port can read the model and run ops. So it is for private networks only, or with a
  * firewall that lets in none but the replicas.
  *
- * @throws DistributedError if TF_CONFIG is wrong, if TensorFlow is loaded already, or if the port
- *     is taken.
+ * @throws DistributedError if TensorFlow is loaded already, or if the port is taken.
  * @throws NativeError if the addon of tfjs-node is not the one that this package's version of
  *     `resbatchnorm-native setup` builds.
  */
 export async function connectTensorFlow({
+  cluster,
   timeoutSeconds,
 }: ConnectTensorFlowOptions): Promise<Engine> {
-  const cluster = parseTfConfig(process.env.TF_CONFIG ?? '');
   const native = loadNativeCluster();
   const refusal = native.configure(cluster.addresses.join(), cluster.rank);
   if (refusal) {

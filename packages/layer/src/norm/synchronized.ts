@@ -132,7 +132,7 @@ export function synchronizedBatchNorm(
     const ofX = ofGamma(sums).map((sum, c) => -scale[c] * r[c] * sum * weight);
     const offset = ofX.map((b, c) => -scale[c] * sums[c] * weight - b * rest[c]);
     const affine = tf.tensor2d(
-      Float32Array.of(...mean.dataSync(), ...scale, ...ofX, ...offset),
+      Float32Array.of(...all.mean, ...scale, ...ofX, ...offset),
       [4, channels],
     );
     const [dx, dz = dy] = runKernel(

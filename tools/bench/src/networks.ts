@@ -9,6 +9,7 @@ import {
   resNet,
   type ResNetArgs,
 } from '@resbatchnorm/resnet';
+import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
 import {type Network, numClasses} from './cases.js';
@@ -25,6 +26,14 @@ export function makeModel({name, imageShape}: Network, norm: NormName): tfl.Laye
     case 'ResNet-50 style':
       return bottleneckResNet({imageShape, numClasses, norm, seed});
   }
+}
+
+/** Random images, and labels in turns. The caller disposes of them. */
+export function makeBatch({batchSize, imageShape}: Network) {
+  const xs = tf.randomNormal([batchSize, ...imageShape], 0, 1, 'float32', seed);
+  const labels = Array.from({length: batchSize}, (_, i) => i % numClasses);
+  const ys = tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), numClasses));
+  return {xs, ys};
 }
 
 const stages = [

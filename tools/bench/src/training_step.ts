@@ -6,9 +6,9 @@ import {fuseUpdates} from '@resbatchnorm/native/optimizers';
 import type {NormName} from '@resbatchnorm/resnet';
 import * as tf from '@tensorflow/tfjs-core';
 
-import {type Network, numClasses} from './cases.js';
+import type {Network} from './cases.js';
 import type {Contender, PreparedTask} from './contender.js';
-import {makeModel} from './networks.js';
+import {makeBatch, makeModel} from './networks.js';
 import type {Peak} from './requests.js';
 
 // So small that a network without a norm stays finite over any number of steps.
@@ -46,14 +46,12 @@ interface Training {
 
 /** A model and a batch of random images. */
 function makeTraining(network: Network, contender: string): Training {
-  const {name, imageShape, batchSize} = network;
+  const {name} = network;
   const {norm, makeOptimizer} = recipes[contender];
   const model = makeModel(network, norm);
   const optimizer = makeOptimizer();
   model.compile({optimizer, loss: 'categoricalCrossentropy'});
-  const xs = tf.randomNormal([batchSize, ...imageShape], 0, 1, 'float32', 1);
-  const labels = Array.from({length: batchSize}, (_, i) => i % numClasses);
-  const ys = tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), numClasses));
+  const {xs, ys} = makeBatch(network);
   return {
     async step(count) {
       for (let i = 0; i < count; i++) {
